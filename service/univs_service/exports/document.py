@@ -1,0 +1,102 @@
+"""Results as one JSON file: `ResultsDocument` is its schema, `JsonSink` writes it frame by frame.
+
+The file is one object with the keys `format`, `video`, `frames` and `num_frames`; each frame has its line.
+Masks are COCO compressed run-length encodings at the size of the frame; `pycocotools.mask.decode` reads them.
+A frame that was refined comes again with a higher `revision` in its objects; the later one counts.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from univs_service.exports.masks import Image
+from univs_service.messages import FrameResultEvent, ObjectResult
+
+FORMAT = "univs.results.v1"
+
+
+class VideoDescription(BaseModel):
+    """What the masks belong to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="name of the file, without its folder")
+    width: int = Field(description="pixels, rotation applied")
+    height: int
+    frame_rate: str | None = Field(description="rational, 30000/1001; null when the container does not say")
+
+
+class FrameRecord(BaseModel):
+    """The masks of one frame; times are `pts * time_base` seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    frame_index: int
+    pts: int
+    time_base: str
+    size: tuple[int, int] = Field(description="height, width")
+    weights: str = Field(description="name of the weights; 'untrained' says that the masks are random")
+    objects: list[ObjectResult]
+
+    @classmethod
+    def from_event(cls, event: FrameResultEvent) -> Self:
+        """Keep of a result what does not belong to its transport."""
+        return cls(
+            frame_index=event.frame_index,
+            pts=event.pts,
+            time_base=event.time_base,
+            size=event.size,
+            weights=event.weights,
+            objects=event.objects,
+        )
+
+
+class ResultsDocument(BaseModel):
+    """The whole file, for reading it back and for its JSON schema."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["univs.results.v1"]
+    video: VideoDescription
+    frames: list[FrameRecord]
+    num_frames: int
+
+
+class JsonSink:
+    """Write a `ResultsDocument`; the file appears under its name when it is complete."""
+
+    needs_image = False
+
+    def __init__(self, path: Path, video: VideoDescription) -> None:
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._video = video
+        self._num_frames = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._partial.open("w", encoding="utf-8")
+        self._file.write(f'{{"format": "{FORMAT}",\n "video": {self._video.model_dump_json()},\n "frames": [')
+        return self
+
+    def write(self, result: FrameResultEvent, image: Image | None = None) -> None:  # noqa: ARG002
+        """Add one line."""
+        assert self._file is not None, "a sink is used with `with`"
+        self._file.write(",\n  " if self._num_frames else "\n  ")
+        self._file.write(FrameRecord.from_event(result).model_dump_json())
+        self._num_frames += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        if kind is None:
+            self._file.write(f'\n ],\n "num_frames": {self._num_frames}}}\n')
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)

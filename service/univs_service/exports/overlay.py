@@ -1,0 +1,165 @@
+"""Results as a film: the frames with their masks painted over, as H.264 in mp4, each at its own time."""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from univs_service.exports.masks import BoolMask, Image, decode_mask
+from univs_service.exports.palette import object_colour
+from univs_service.exports.sink import ExportError
+from univs_service.messages import FrameResultEvent, ObjectResult
+
+OPACITY = 0.5
+UNTRAINED = "weights: untrained, masks are random"
+
+
+def paint(image: Image, result: FrameResultEvent) -> Image:
+    """Give a copy of the frame with its masks, their outlines, and id and score at the top of each.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        result: the masks of this frame.
+    """
+    if image.shape[:2] != result.size:
+        raise ExportError(
+            f"frame {result.frame_index} is {image.shape[1]}x{image.shape[0]} pixels and its masks are "
+            f"{result.size[1]}x{result.size[0]}; give the video that was segmented"
+        )
+    painted = image.copy()
+    for answer in result.objects:
+        if answer.area:
+            _paint_mask(painted, answer)
+    return _write_labels(painted, result)
+
+
+class OverlaySink:
+    """Write the painted frames; they must come in rising order."""
+
+    needs_image = True
+
+    def __init__(self, path: Path, frame_rate: Fraction | None) -> None:
+        self._path = path
+        self._partial = path.with_name(f".partial-{path.name}")
+        self._frame_rate = frame_rate or Fraction(30)
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._first_pts = 0
+        self._last_pts = -1
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._container = av.open(str(self._partial), "w", format="mp4")
+        return self
+
+    def write(self, result: FrameResultEvent, image: Image | None = None) -> None:
+        """Paint one frame and encode it."""
+        if image is None:
+            raise ExportError(
+                "an overlay needs the picture of every frame, got none; give the video's own frames"
+            )
+        time_base = Fraction(result.time_base)
+        if self._stream is None:
+            self._stream = self._open_stream(result.size, time_base)
+            self._first_pts = result.pts
+        pts = result.pts - self._first_pts
+        if pts <= self._last_pts:
+            raise ExportError(
+                f"a film takes frames in rising time, got frame {result.frame_index} again or out of order; "
+                "write a .json file for results that were refined"
+            )
+        self._last_pts = pts
+        frame = av.VideoFrame.from_ndarray(_even(paint(image, result)), format="rgb24")
+        frame.pts = pts
+        frame.time_base = time_base
+        self._mux(frame)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._container is not None
+        has_frames = self._stream is not None
+        if kind is None and has_frames:
+            self._mux(None)
+        if has_frames:
+            self._container.close()
+        if kind is None and has_frames:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+    def _open_stream(self, size: tuple[int, int], time_base: Fraction) -> VideoStream:
+        """Add the stream once the first frame tells its size: [H, W] rounded up to even, as 4:2:0 wants."""
+        assert self._container is not None, "a sink is used with `with`"
+        stream = self._container.add_stream("libx264", rate=self._frame_rate)
+        stream.height, stream.width = (side + side % 2 for side in size)
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = time_base
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        return stream
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        assert self._container is not None
+        assert self._stream is not None
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+
+def _paint_mask(painted: Image, answer: ObjectResult) -> None:
+    """Blend one mask into the picture, inside its box only, and draw its outline."""
+    x, y, width, height = answer.bbox
+    window = (slice(y, y + height), slice(x, x + width))
+    inside: BoolMask = decode_mask(answer.mask)[window]
+    colour = np.array(object_colour(answer.object_id), dtype=np.float32)
+    view = painted[window]
+    blended = view[inside] * (1 - OPACITY) + colour * OPACITY
+    view[inside] = blended.astype(np.uint8)
+    view[_outline(inside)] = colour.astype(np.uint8)
+
+
+def _outline(inside: BoolMask) -> BoolMask:
+    """Mark the pixels of a mask that touch its outside, or the window's border."""
+    framed = np.pad(inside, 1)
+    is_inner = framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
+    return np.asarray(inside & ~is_inner)
+
+
+def _write_labels(painted: Image, result: FrameResultEvent) -> Image:
+    """Write id and score at the top left of each object, and a plain word when the weights are untrained."""
+    picture = PillowImage.fromarray(painted)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(max(10, result.size[0] // 30))
+    for answer in result.objects:
+        if answer.area:
+            text = f"{answer.label or answer.object_id} {answer.score:.2f}"
+            _label(
+                draw, (answer.bbox[0] + 2, answer.bbox[1] + 2), text, object_colour(answer.object_id), font
+            )
+    if result.weights == "untrained":
+        _label(draw, (4, 4), UNTRAINED, (255, 255, 255), font)
+    return np.asarray(picture)
+
+
+def _label(
+    draw: ImageDraw.ImageDraw,
+    position: tuple[int, int],
+    text: str,
+    colour: tuple[int, int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    draw.rectangle(draw.textbbox(position, text, font=font), fill=(0, 0, 0))
+    draw.text(position, text, fill=colour, font=font)
+
+
+def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat the last row and column where a side is odd."""
+    height, width = image.shape[:2]
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
