@@ -1,7 +1,7 @@
 """A real Valkey server from a wheel, for one machine: its own folder, its own password, no network port.
 
-The server dies with its parent even when that is killed with SIGKILL. One folder serves one server: a lock file
-is held open by parent and server together, so it is free only once both have gone.
+The server dies with its parent even when that is killed with SIGKILL. One folder serves one server: a lock
+file is held open by parent and server together, so it is free only once both have gone.
 """
 
 import fcntl
