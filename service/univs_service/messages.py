@@ -1,6 +1,7 @@
-"""What travels: requests, commands to the worker, events to the client. Coordinates are pixels of the displayed frame.
+"""What travels: requests, commands to the worker, events to the client.
 
-Everything a client sends is strict (unknown fields are refused); everything it receives may grow new fields.
+Coordinates are pixels of the displayed frame. Everything a client sends is strict (unknown fields are
+refused); everything it receives may grow new fields.
 """
 
 from enum import StrEnum
@@ -21,7 +22,7 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-# --- masks -----------------------------------------------------------------------------------------------------------
+# --- masks --------------------------------------------------------------------------------------------------
 
 
 class RleMask(BaseModel):
@@ -33,7 +34,7 @@ class RleMask(BaseModel):
     counts: str
 
 
-# --- prompts ---------------------------------------------------------------------------------------------------------
+# --- prompts ------------------------------------------------------------------------------------------------
 
 
 class PromptIn(Incoming):
@@ -43,13 +44,18 @@ class PromptIn(Incoming):
     object_id: int = Field(ge=1, le=2**31 - 1)
     frame_index: int = Field(default=0, ge=0)
     points: list[tuple[FiniteFloat, FiniteFloat, Literal[0, 1]]] | None = Field(
-        default=None, min_length=1, max_length=256, description="[x, y, label]; label 1 lies on the object, 0 off it"
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="[x, y, label]; label 1 lies on the object, 0 off it",
     )
     box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None = Field(
         default=None, description="x0, y0, x1, y1"
     )
     mask: RleMask | None = None
-    scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(default=None, min_length=2, max_length=4096)
+    scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(
+        default=None, min_length=2, max_length=4096
+    )
     text: str | None = Field(default=None, min_length=1, max_length=512)
 
     @model_validator(mode="after")
@@ -58,13 +64,15 @@ class PromptIn(Incoming):
             name for name in ("points", "box", "mask", "scribble", "text") if getattr(self, name) is not None
         ]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of points, box, mask, scribble, text; got {given or 'none'}")
+            raise ValueError(
+                f"expected exactly one of points, box, mask, scribble, text; got {given or 'none'}"
+            )
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ValueError(f"box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {self.box}")
         return self
 
 
-# --- sessions --------------------------------------------------------------------------------------------------------
+# --- sessions -----------------------------------------------------------------------------------------------
 
 
 class SessionStatus(StrEnum):
@@ -100,11 +108,17 @@ class SessionIn(Incoming):
     """Body of `POST /v1/sessions`."""
 
     source: Source
-    model: str | None = Field(default=None, description="name of the weights; the service's default when left out")
+    model: str | None = Field(
+        default=None, description="name of the weights; the service's default when left out"
+    )
     prompts: list[PromptIn] = Field(default_factory=list, max_length=1024)
     from_frame: int = Field(default=0, ge=0)
-    to_frame: int | None = Field(default=None, ge=0, description="last frame, inclusive; the end when left out")
-    auto_start: bool = Field(default=True, description="start once prompts are there; else wait for `propagate`")
+    to_frame: int | None = Field(
+        default=None, ge=0, description="last frame, inclusive; the end when left out"
+    )
+    auto_start: bool = Field(
+        default=True, description="start once prompts are there; else wait for `propagate`"
+    )
 
 
 class Video(Outgoing):
@@ -150,7 +164,7 @@ class Session(Outgoing):
     problem: "Problem | None" = None
 
 
-# --- errors ----------------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 class FieldError(Outgoing):
@@ -174,7 +188,7 @@ class Problem(Outgoing):
     errors: list[FieldError] = Field(default_factory=list)
 
 
-# --- commands: gateway to worker, in the order of the session's log -----------------------------------------------------
+# --- commands: gateway to worker, in the order of the session's log -----------------------------------------
 
 
 class AddPrompt(Incoming):
@@ -219,6 +233,7 @@ class CloseSession(Incoming):
     """Stop and free everything but the results."""
 
     type: Literal["close"] = "close"
+    reason: Literal["client", "expired"] = "client"
 
 
 Command: TypeAlias = Annotated[
@@ -226,7 +241,7 @@ Command: TypeAlias = Annotated[
 ]
 
 
-# --- events: worker to client; `seq` is per session, starts at 1 and has no holes -----------------------------------------
+# --- events: worker to client; `seq` is per session, starts at 1 and has no holes ---------------------------
 
 
 class ObjectResult(Outgoing):
@@ -335,3 +350,132 @@ StreamEvent: TypeAlias = Annotated[
     | SessionClosed,
     Field(discriminator="type"),
 ]
+
+
+# --- websocket: what only the socket knows; commands and events travel on it too ----------------------------
+
+
+class Hello(Incoming):
+    """First message of a client: from which event on to replay, and how many may go unacknowledged."""
+
+    type: Literal["hello"]
+    last_seq: int = Field(
+        default=0, ge=0, description="the last event the client holds; replay starts after it"
+    )
+    window: int = Field(
+        default=32, ge=1, le=1024, description="events that may be sent and not yet acknowledged"
+    )
+
+
+class PromptAdd(PromptIn):
+    """A prompt on the socket: the fields of a prompt beside `type`."""
+
+    type: Literal["prompt.add"]
+
+    def to_prompt(self) -> PromptIn:
+        """Give the prompt without its envelope."""
+        return PromptIn.model_validate(self.model_dump(exclude={"type"}))
+
+
+class Ack(Incoming):
+    """Every event up to and including `seq` has arrived."""
+
+    type: Literal["ack"]
+    seq: int = Field(ge=0)
+
+
+class Ping(Incoming):
+    """Ask for a `pong` that carries the same `t`; keeps a session alive as any message does."""
+
+    type: Literal["ping"]
+    t: float = 0.0
+
+
+ClientMessage: TypeAlias = Annotated[
+    Hello | PromptAdd | RemoveObject | Propagate | InputEnd | Ack | Ping | CloseSession,
+    Field(discriminator="type"),
+]
+
+
+class FrameHeader(Incoming):
+    """JSON header of a pushed frame, after `<BBHIQ`: version 1, kind 1, flags 0, header length, frame."""
+
+    encoding: Literal["png", "raw"]  # raw: rgb24, rows from the top, no padding
+    pts: int | None = None  # in units of 1/90000 s; frame_index / fps when left out
+
+
+class Gap(Outgoing):
+    """Events that can no longer be replayed, both ends inclusive."""
+
+    from_seq: int
+    to_seq: int
+
+
+class Limits(Outgoing):
+    """What the service accepts; also `GET /v1/limits`."""
+
+    max_upload_bytes: int
+    max_frame_pixels: int
+    max_pushed_frame_bytes: int
+    max_objects: int
+    max_prompts: int
+    max_queued_sessions: int
+    max_inflight_frames: int
+    max_window: int
+    session_ttl_s: float
+    results_retention_s: float
+
+
+class Ready(Outgoing):
+    """First message of the server: the session is attached to this socket."""
+
+    type: Literal["ready"] = "ready"
+    session_id: str
+    status: SessionStatus
+    model: str
+    weights: Weights | None
+    next_seq: int  # of the first event that follows
+    resend_from: int  # first frame that the service does not hold yet (push sessions)
+    gap: Gap | None
+    limits: Limits
+
+
+class Pong(Outgoing):
+    """Answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+    t: float
+
+
+class ErrorMessage(Outgoing):
+    """A problem of this connection; it has no `seq`, unlike the event `error` that ends a session."""
+
+    type: Literal["error"] = "error"
+    problem: Problem
+    prompt_id: str | None = None  # the prompt that was refused, where one was
+
+
+# --- models and workers -------------------------------------------------------------------------------------
+
+PromptKind: TypeAlias = Literal["points", "box", "mask", "scribble", "text"]
+
+
+class ModelInfo(Outgoing):
+    """Weights that a worker has loaded, and which prompts they can serve."""
+
+    name: str
+    weights: Weights
+    prompts: list[PromptKind]
+
+
+class WorkerInfo(Outgoing):
+    """Heartbeat of a worker."""
+
+    worker_id: str
+    is_ready: bool
+    reason: str = ""  # why it is not ready
+    models: list[ModelInfo]
+    num_sessions: int
+    max_sessions: int
+    device: str
+    started_at: float

@@ -1,0 +1,1 @@
+"""The service around the network: gateway, worker, store, clients."""
