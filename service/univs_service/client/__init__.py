@@ -1,0 +1,29 @@
+"""The Python client of the service: `UniVSClient` for scripts, `AsyncUniVSClient` for asyncio.
+
+Needs neither torch nor `univs`. Prompts: `box(1, x0, y0, x1, y1)`, `point(1, x, y)`, `mask(1, array)`,
+`text(1, "the brown bear")`; the first number is the object's.
+"""
+
+from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient
+from univs_service.client.errors import ClientError, ConnectionLostError, ProblemError
+from univs_service.client.prompts import box, mask, point, scribble, text
+from univs_service.client.stream import EventStream
+from univs_service.client.synchronous import SyncEventStream, UniVSClient
+from univs_service.exports.masks import decode_mask
+
+__all__ = [
+    "DEFAULT_URL",
+    "AsyncUniVSClient",
+    "ClientError",
+    "ConnectionLostError",
+    "EventStream",
+    "ProblemError",
+    "SyncEventStream",
+    "UniVSClient",
+    "box",
+    "decode_mask",
+    "mask",
+    "point",
+    "scribble",
+    "text",
+]
