@@ -41,9 +41,7 @@ def doctor(
         Path | None, typer.Option(help="Uploads, results and state.", show_default="univs-data")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Weights to look for.", show_default="nano")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to look at.", show_default="8000")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to look at.", show_default="8000")] = None,
 ) -> None:
     """Check versions, Valkey, weights, disk, ports and threads; end with 1 when something is missing."""
     from rich.console import Console
@@ -55,7 +53,8 @@ def doctor(
     table = Table("check", "found", "verdict", "what to do")
     colours = {"ok": "green", "note": "yellow", "failed": "red"}
     for check in checks:
-        table.add_row(check.name, check.found, f"[{colours[check.verdict]}]{check.verdict}[/]", check.remedy)
+        verdict = f"[{colours[check.verdict]}]{check.verdict}[/]"
+        table.add_row(check.name, escape(check.found), verdict, escape(check.remedy))
     Console().print(table)
     if any(check.verdict == "failed" for check in checks):
         raise typer.Exit(1)
@@ -130,9 +129,7 @@ def _disk(settings: "Settings") -> Iterator[Check]:
     remedy = "" if free >= _LOW_DISK_BYTES else "free some space, or choose another --data-dir"
     yield Check("disk", f"{free / 1024**3:.1f} GiB free at {existing}", remedy)
     if not os.access(existing, os.W_OK):
-        yield Check(
-            "data folder", f"{existing} cannot be written", "choose another --data-dir", is_fatal=True
-        )
+        yield Check("data folder", f"{existing} cannot be written", "choose another --data-dir", is_fatal=True)
 
 
 def _ports(settings: "Settings") -> Iterator[Check]:

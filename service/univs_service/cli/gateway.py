@@ -10,9 +10,7 @@ from univs_service.log_format import LogFormat
 
 def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on.", show_default="8000")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.", show_default="8000")] = None,
     listening_fd: Annotated[
         int | None, typer.Option(hidden=True, help="Descriptor of a socket that listens already.")
     ] = None,

@@ -37,9 +37,7 @@ def serve(
     from univs_service.logs import configure_logs
     from univs_service.supervisor import Supervisor, SupervisorError
 
-    settings = overridden(
-        host=host, port=port, data_dir=data_dir, model=model, threads=threads, device=device
-    )
+    settings = overridden(host=host, port=port, data_dir=data_dir, model=model, threads=threads, device=device)
     if log_format is LogFormat.AUTO and sys.stderr.isatty():
         log_format = LogFormat.CONSOLE  # the children write into pipes of ours
     configure_logs("serve", settings.log_level, log_format)
