@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from univs.errors import (
@@ -207,7 +206,7 @@ def test_missing_file_and_sound_without_pictures_are_named(tmp_path: Path) -> No
         open_video(tmp_path / "none.mp4")
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
-        stream = cast(AudioStream, container.add_stream("aac", rate=8000, layout="mono"))
+        stream = container.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
