@@ -1,0 +1,80 @@
+"""DAVIS 2016: one object (or one group) per clip, a folder of pictures and one of masks per clip."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from univs.data.images import read_image, read_labels
+from univs.data.sample import UNKNOWN_CATEGORY, Picture
+from univs.errors import InputError
+
+_RESOLUTIONS = ("480p", "320p")  # the official one first
+
+
+@dataclass(frozen=True, slots=True)
+class DavisClip:
+    """The files of one clip, in order."""
+
+    name: str
+    image_paths: tuple[Path, ...]
+    mask_paths: tuple[Path, ...]
+    expression: str
+
+
+class Davis2016:
+    """Read a split of DAVIS 2016: `ImageSets/SPLIT.txt`, `JPEGImages/RES/CLIP/`, `Annotations/RES/CLIP/`."""
+
+    def __init__(self, root: Path, split: str) -> None:
+        """Open a split ("train", "dev", "test").
+
+        Raises:
+            InputError: where a file or folder of the layout is missing.
+        """
+        self.name = f"davis2016-{split}"
+        self.vocabulary: tuple[str, ...] = ()
+        self.is_exhaustive = False
+        names_path = root / "ImageSets" / f"{split}.txt"
+        if not names_path.is_file():
+            raise InputError(f"DAVIS 2016 needs {names_path}; give the folder that holds ImageSets")
+        expressions = _expressions(root / "expressions.json")
+        names = names_path.read_text(encoding="utf-8").split()
+        self.clips = tuple(_open_clip(root, name, expressions.get(name, "")) for name in names)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def num_frames(self, item_index: int) -> int:
+        """Count the frames of a clip."""
+        return len(self.clips[item_index].image_paths)
+
+    def read(self, item_index: int, position: int) -> Picture:
+        """Read one frame and the mask of its object."""
+        clip = self.clips[item_index]
+        return Picture(
+            image=read_image(clip.image_paths[position]),
+            masks=read_labels(clip.mask_paths[position])[None] > 0,
+            category_ids=(UNKNOWN_CATEGORY,),
+            texts=(clip.expression,),
+        )
+
+
+def _open_clip(root: Path, name: str, expression: str) -> DavisClip:
+    for resolution in _RESOLUTIONS:
+        image_paths = tuple(sorted((root / "JPEGImages" / resolution / name).glob("*.jpg")))
+        if image_paths:
+            break
+    else:
+        raise InputError(f"DAVIS clip {name!r} has no pictures under {root / 'JPEGImages'} at {_RESOLUTIONS}")
+    mask_folder = root / "Annotations" / resolution / name
+    mask_paths = tuple(mask_folder / f"{path.stem}.png" for path in image_paths)
+    missing = [path for path in mask_paths if not path.is_file()]
+    if missing:
+        raise InputError(f"DAVIS clip {name!r} lacks {len(missing)} of {len(mask_paths)} masks, first {missing[0]}")
+    return DavisClip(name, image_paths, mask_paths, expression)
+
+
+def _expressions(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    sequences = json.loads(path.read_text(encoding="utf-8"))["sequences"]
+    return {name: str(entry["expression"]) for name, entry in sequences.items()}
