@@ -1,0 +1,212 @@
+"""The child process of `media.py`: reads one file under limits, answers on stdout. Imports nothing of the service.
+
+`python -m univs_service.media_child MEMORY_BYTES CPU_S probe PATH MAX_PIXELS` prints MediaInfo as JSON;
+`... frame PATH INDEX` prints a JPEG file. A failure is a JSON list of code and detail on stderr.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) and upload it again"
+
+# Playlists are left out on purpose: they make the reader open other files and hosts.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v"
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a video file holds."""
+
+    width: int  # of the displayed frames, rotation applied
+    height: int
+    num_frames: int  # from the container's packets; the decoder has the last word in damaged files
+    frame_rate: str | None  # rational, "30000/1001"
+    duration_s: float | None
+    rotation: int  # degrees clockwise that are applied: 0, 90, 180 or 270
+
+
+class MediaError(Exception):
+    """What is wrong with the file: the code of an error of the service, and its detail."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Orientation:
+    """How stored pixels become upright: swap the axes, then flip."""
+
+    is_transposed: bool
+    flips_x: bool
+    flips_y: bool
+
+    @property
+    def degrees(self) -> int:
+        if self.is_transposed:
+            return 90 if self.flips_x else 270
+        return 180 if self.flips_y else 0
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        if self.is_transposed:
+            image = image.transpose(Image.Transpose.TRANSPOSE)
+        if self.flips_x:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if self.flips_y else image
+
+
+def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
+    """Count the packets of the video stream and decode its first picture."""
+    with _open(path) as container:
+        stream = _video_stream(container)
+        _check_size(stream.codec_context.width, stream.codec_context.height, max_frame_pixels)
+        num_packets = _count_packets(container, stream)
+    if num_packets == 0:
+        raise MediaError("no_frames", f"expected at least one frame in the video stream, got none; {REMEDY}")
+    with _open(path) as container:
+        stream = _video_stream(container)
+        first = next(_pictures(container, stream), None)
+        if first is None:
+            raise MediaError("damaged_video", f"expected {num_packets} frames, but not one can be decoded; {REMEDY}")
+        _check_size(first.width, first.height, max_frame_pixels)
+        orientation = _orientation_of(first)
+        sides = (first.height, first.width) if orientation.is_transposed else (first.width, first.height)
+        rate = stream.average_rate or stream.guessed_rate
+        return MediaInfo(
+            width=sides[0],
+            height=sides[1],
+            num_frames=num_packets,
+            frame_rate=f"{rate.numerator}/{rate.denominator}" if rate else None,
+            duration_s=container.duration / av.time_base if container.duration else None,
+            rotation=orientation.degrees,
+        )
+
+
+def frame(path: Path, frame_index: int) -> bytes:
+    """Decode from the start, so that frames count exactly as the worker counts them; give one as JPEG."""
+    index = -1
+    with _open(path) as container:
+        for index, picture in enumerate(_pictures(container, _video_stream(container))):
+            if index == frame_index:
+                image = _orientation_of(picture).apply(Image.fromarray(picture.to_ndarray(format="rgb24")))
+                file = BytesIO()
+                image.save(file, format="JPEG", quality=_JPEG_QUALITY)
+                return file.getvalue()
+    raise MediaError(
+        "unknown_frame",
+        f"expected a frame from 0 to {index}, got {frame_index}; frames count from 0 in the order they are shown",
+    )
+
+
+def _open(path: Path) -> InputContainer:
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        # "file:" keeps a name from being read as a protocol.
+        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="ignore")
+    except av.FFmpegError as error:
+        raise MediaError(
+            "not_a_video",
+            f"expected a video file (MP4, MOV, Matroska, WebM, AVI, MPEG, GIF ...), but it cannot be opened: "
+            f"{error.strerror}; check that the upload is whole and is the video itself",
+        ) from error
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    raise MediaError(
+        "not_a_video",
+        f"expected a video stream with a known codec, got {len(container.streams)} streams without one; {REMEDY}",
+    )
+
+
+def _check_size(width: int, height: int, max_frame_pixels: int) -> None:
+    if width * height > max_frame_pixels:
+        raise MediaError(
+            "frame_size",
+            f"expected at most {max_frame_pixels} pixels in a frame, got {width} x {height}; scale the video down",
+        )
+
+
+def _count_packets(container: InputContainer, stream: VideoStream) -> int:
+    count = 0
+    try:
+        for packet in container.demux(stream):
+            count += packet.size > 0 and not packet.is_discard
+    except av.FFmpegError:  # the file breaks off: the packets so far are there
+        return count
+    return count
+
+
+def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode in display order; what the decoder refuses before the first picture is skipped, after it ends."""
+    has_given = False
+    try:
+        for packet in container.demux(stream):
+            try:
+                pictures = packet.decode()
+            except av.FFmpegError:
+                if has_given:
+                    return
+                continue
+            for picture in pictures:
+                has_given = True
+                yield picture
+    except av.FFmpegError:
+        return
+
+
+def _orientation_of(picture: VideoFrame) -> _Orientation:
+    """Read the display matrix to the nearest right angle: (x, y) goes to (a x + c y, b x + d y)."""
+    side_data = picture.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return _Orientation(is_transposed=False, flips_x=False, flips_y=False)
+    a, b, _, c, d = np.frombuffer(cast(bytes, side_data), dtype=np.int32)[:5].tolist()  # a buffer, typed as object
+    if abs(b) > abs(a):
+        return _Orientation(is_transposed=True, flips_x=c < 0, flips_y=b < 0)
+    return _Orientation(is_transposed=False, flips_x=a < 0, flips_y=d < 0)
+
+
+def _limit(memory_bytes: int, cpu_s: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are no files
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the child: limits, what to do, its arguments."""
+    memory_bytes, cpu_s, action, path, number = arguments
+    _limit(int(memory_bytes), int(cpu_s))
+    av.logging.set_level(None)
+    try:
+        if action == "probe":
+            answer = json.dumps(asdict(probe(Path(path), int(number)))).encode()
+        else:
+            answer = frame(Path(path), int(number))
+    except MediaError as error:
+        sys.stderr.write(json.dumps([error.code, error.detail]) + "\n")
+        return 3
+    sys.stdout.buffer.write(answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
