@@ -136,9 +136,7 @@ class AsyncUniVSClient:
         self, session: Session | str, from_frame: int | None = None, to_frame: int | None = None
     ) -> None:
         """Run from a frame to a frame, inclusive; left out: where the session stands, and the end."""
-        body = Propagate(from_frame=from_frame, to_frame=to_frame).model_dump_json(
-            exclude={"type"}, exclude_none=True
-        )
+        body = Propagate(from_frame=from_frame, to_frame=to_frame).model_dump_json(exclude={"type"}, exclude_none=True)
         await self._request("POST", f"{_path(session)}/propagate", content=body)
 
     async def delete(self, session: Session | str) -> None:
@@ -220,9 +218,7 @@ class AsyncUniVSClient:
         backoff = Backoff(self._retry_for_s if retry else 0.0)
         while True:
             try:
-                response = await self._http.request(
-                    method, path, content=content, files=files, headers=headers
-                )
+                response = await self._http.request(method, path, content=content, files=files, headers=headers)
                 await raise_for_problem(response)
                 return response
             except httpx.TransportError as error:

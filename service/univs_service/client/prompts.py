@@ -15,9 +15,7 @@ from univs_service.messages import PromptIn
 XY = tuple[float, float]
 
 
-def point(
-    object_id: int, x: float, y: float, *more: XY, off: Sequence[XY] = (), frame_index: int = 0
-) -> PromptIn:
+def point(object_id: int, x: float, y: float, *more: XY, off: Sequence[XY] = (), frame_index: int = 0) -> PromptIn:
     """Name an object by clicks on it, and by clicks `off` it that say where it is not."""
     clicks: list[tuple[float, float, Literal[0, 1]]] = [(x, y, 1), *((*xy, 1) for xy in more)]
     clicks += [(*xy, 0) for xy in off]
@@ -26,24 +24,18 @@ def point(
 
 def box(object_id: int, x0: float, y0: float, x1: float, y1: float, *, frame_index: int = 0) -> PromptIn:
     """Name an object by the rectangle around it."""
-    return PromptIn(
-        prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, box=(x0, y0, x1, y1)
-    )
+    return PromptIn(prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, box=(x0, y0, x1, y1))
 
 
 def mask(object_id: int, source: ArrayLike | Path, frame_index: int = 0) -> PromptIn:
     """Name an object by its pixels: an array [H, W] or a PNG, of the frame's size; not zero is inside."""
     pixels = read_mask(source) if isinstance(source, Path) else np.asarray(source) != 0
-    return PromptIn(
-        prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, mask=encode_mask(pixels)
-    )
+    return PromptIn(prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, mask=encode_mask(pixels))
 
 
 def scribble(object_id: int, *points: XY, frame_index: int = 0) -> PromptIn:
     """Name an object by a stroke over it."""
-    return PromptIn(
-        prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, scribble=list(points)
-    )
+    return PromptIn(prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, scribble=list(points))
 
 
 def text(object_id: int, words: str, frame_index: int = 0) -> PromptIn:

@@ -108,9 +108,7 @@ class EventStream:
                     return await self._accept(event)
         raise StopAsyncIteration
 
-    async def push_frame(
-        self, frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | None = None
-    ) -> None:
+    async def push_frame(self, frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | None = None) -> None:
         """Send a frame of a push session: uint8 [H, W, 3] RGB, or the bytes of a PNG file.
 
         Args:
@@ -194,9 +192,7 @@ class EventStream:
                 except InvalidStatus as error:
                     status = error.response.status_code
                     if status < 500 and status not in _RETRYABLE_STATUS:
-                        raise ProblemError(
-                            problem_of(bytes(error.response.body or b""), status, self._url)
-                        ) from error
+                        raise ProblemError(problem_of(bytes(error.response.body or b""), status, self._url)) from error
                     await self._wait(error)
                 except ProblemError as error:
                     if not error.is_retryable:
@@ -267,9 +263,7 @@ class EventStream:
         if connection is None:
             return
         try:
-            await connection.send(
-                message if isinstance(message, bytes) else message.model_dump_json(exclude_none=True)
-            )
+            await connection.send(message if isinstance(message, bytes) else message.model_dump_json(exclude_none=True))
         except ConnectionClosed as error:
             self._drop(connection, error)
 

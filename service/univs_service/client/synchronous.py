@@ -75,9 +75,7 @@ class UniVSClient:
         """Forget an object from the next step on."""
         self._portal.call(self._client.remove_object, session, object_id)
 
-    def propagate(
-        self, session: Session | str, from_frame: int | None = None, to_frame: int | None = None
-    ) -> None:
+    def propagate(self, session: Session | str, from_frame: int | None = None, to_frame: int | None = None) -> None:
         """Run from a frame to a frame, inclusive."""
         self._portal.call(self._client.propagate, session, from_frame, to_frame)
 

@@ -59,9 +59,7 @@ def write_frame(frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | N
     """
     if isinstance(image, bytes):
         if not image.startswith(_PNG_SIGNATURE):
-            raise ValueError(
-                f"expected the bytes of a PNG file, got {image[:8]!r}; give an array for raw pixels"
-            )
+            raise ValueError(f"expected the bytes of a PNG file, got {image[:8]!r}; give an array for raw pixels")
         header, payload = FrameHeader(encoding="png", pts=pts), image
     else:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

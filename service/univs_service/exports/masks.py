@@ -19,9 +19,7 @@ def encode_mask(mask: BoolMask) -> RleMask:
     encoded = coco.encode(np.asfortranarray(mask != 0, dtype=np.uint8))
     counts = encoded["counts"]
     height, width = mask.shape
-    return RleMask(
-        size=(height, width), counts=counts.decode("ascii") if isinstance(counts, bytes) else counts
-    )
+    return RleMask(size=(height, width), counts=counts.decode("ascii") if isinstance(counts, bytes) else counts)
 
 
 def decode_mask(mask: RleMask) -> BoolMask:

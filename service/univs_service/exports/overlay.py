@@ -63,9 +63,7 @@ class OverlaySink:
     def write(self, result: FrameResultEvent, image: Image | None = None) -> None:
         """Paint one frame and encode it."""
         if image is None:
-            raise ExportError(
-                "an overlay needs the picture of every frame, got none; give the video's own frames"
-            )
+            raise ExportError("an overlay needs the picture of every frame, got none; give the video's own frames")
         time_base = Fraction(result.time_base)
         if self._stream is None:
             self._stream = self._open_stream(result.size, time_base)
@@ -140,9 +138,7 @@ def _write_labels(painted: Image, result: FrameResultEvent) -> Image:
     for answer in result.objects:
         if answer.area:
             text = f"{answer.label or answer.object_id} {answer.score:.2f}"
-            _label(
-                draw, (answer.bbox[0] + 2, answer.bbox[1] + 2), text, object_colour(answer.object_id), font
-            )
+            _label(draw, (answer.bbox[0] + 2, answer.bbox[1] + 2), text, object_colour(answer.object_id), font)
     if result.weights == "untrained":
         _label(draw, (4, 4), UNTRAINED, (255, 255, 255), font)
     return np.asarray(picture)

@@ -36,9 +36,7 @@ LIMITS = Limits(
     session_ttl_s=60,
     results_retention_s=60,
 )
-PROBLEM = Problem(
-    type="about:blank", title="Refused", status=422, detail="expected a, got b", code="invalid_prompt"
-)
+PROBLEM = Problem(type="about:blank", title="Refused", status=422, detail="expected a, got b", code="invalid_prompt")
 
 
 def result(seq: int) -> FrameResultEvent:
