@@ -1,0 +1,1 @@
+"""Training losses: masks at sampled points, matching, classes against text, identity, presence."""
