@@ -320,7 +320,7 @@ class RunDone(Event):
 
     type: Literal["run.done"] = "run.done"
     run_id: int
-    reason: Literal["end", "to_frame", "closed", "damaged"]
+    reason: Literal["end", "to_frame", "closed", "damaged", "superseded"]  # superseded: a new run took over
     num_frames: int
 
 
