@@ -52,12 +52,12 @@ class EfficientNetLiteConfig:
     @property
     def channels(self) -> tuple[int, int, int, int]:
         """Channels at strides 4, 8, 16, 32."""
+        return (self.scaled(24), self.scaled(40), self.scaled(112), self.scaled(320))
 
-        def scaled(channels: int) -> int:
-            rounded = max(8, int(channels * self.width + 4) // 8 * 8)
-            return rounded + 8 if rounded < 0.9 * channels * self.width else rounded
-
-        return (scaled(24), scaled(40), scaled(112), scaled(320))
+    def scaled(self, channels: int) -> int:
+        """Scale a channel count of Lite0 by `width`, to a multiple of 8 and by no more than 10% downwards."""
+        rounded = max(8, int(channels * self.width + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * channels * self.width else rounded
 
 
 BackboneConfig: TypeAlias = ResNetConfig | SwinConfig | EfficientNetLiteConfig
