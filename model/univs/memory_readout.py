@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from univs.config import UniVSConfig
+from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
 
 _VALUE_DIM = 16
 _NUM_MAPS = 6
@@ -21,17 +22,34 @@ _EMPTY = -1e4  # additive mask; finite, so that an object without tokens gives z
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryTokens:
-    """What the pool remembers of each object, flat over frames.
+class _FlatTokens:
+    """All tokens of an object in one axis L, whatever frame and side they come from."""
 
-    Foreground and background tokens of all remembered frames lie in one axis L.
-    """
-
-    features: Tensor  # [B, Q, L, C], gathered from the 1/8 map of the frame they belong to
-    centres_xy: Tensor  # [B, Q, L, 2], fractions of the padded width and height
+    features: Tensor  # [B, Q, L, C]
+    centres_xy: Tensor  # [B, Q, L, 2], fractions of the padded picture
     is_foreground: Tensor  # bool [B, Q, L]
     is_recent: Tensor  # bool [B, Q, L]; False for the frame of first appearance
-    is_padding: Tensor  # bool [B, Q, L]
+    is_usable: Tensor  # bool [B, Q, L]; False for padding
+
+    @classmethod
+    def of(cls, tokens: ObjectTokens) -> "_FlatTokens":
+        """Flatten what the pool recalls; slot 0 is the first appearance, a negative click is background."""
+        foreground, background = tokens.foreground, tokens.background
+        sides = (foreground, background)
+        on_object = (~foreground.is_negative, torch.zeros_like(background.is_padding))
+        return cls(
+            features=torch.cat([side.features.flatten(2, 3) for side in sides], dim=2),
+            centres_xy=torch.cat([side.centres_xy.flatten(2, 3) for side in sides], dim=2),
+            is_foreground=torch.cat([is_on.flatten(2) for is_on in on_object], dim=2),
+            is_recent=torch.cat([_recent(side).flatten(2) for side in sides], dim=2),
+            is_usable=torch.cat([~side.is_padding.flatten(2) for side in sides], dim=2),
+        )
+
+
+def _recent(tokens: VisualTokens) -> Tensor:
+    """Mark every slot but the first: bool [B, Q, P, R]."""
+    slots = torch.arange(tokens.cells.shape[2], device=tokens.cells.device)
+    return (slots > 0)[None, None, :, None].expand(tokens.cells.shape)
 
 
 class MemoryReadout(nn.Module):
@@ -59,40 +77,34 @@ class MemoryReadout(nn.Module):
         )
 
     def forward(
-        self, level: Tensor, mask_features: Tensor, memory: MemoryTokens, previous_mask: Tensor | None
+        self, level: Tensor, mask_features: Tensor, tokens: ObjectTokens, prior: Tensor
     ) -> Tensor:
         """Give each object its own pixel embedding for one frame.
 
         Args:
             level: [B, C, h, w], the 1/8 map of the frame.
             mask_features: [B, C, H/4, W/4], F4 of the frame.
-            memory: remembered tokens of Q objects.
-            previous_mask: [B, Q, H/4, W/4] in [0, 1], the mask one frame ago; zeros where there is none. None is zeros.
+            tokens: what is remembered of Q objects, [B, Q, P, R]; slot 0 is the first appearance.
+            prior: [B, Q, h, w] in [0, 1], where each object was one frame ago, or what its prompt covers.
         Returns:
             [B, Q, C, H/4, W/4].
         """
-        batch, channels, height, width = level.shape
-        num_objects = memory.features.shape[1]
-        maps = self._maps(level, memory).flatten(0, 1)  # [B*Q, M, h, w]
+        batch, _, height, width = level.shape
+        num_objects = tokens.foreground.cells.shape[1]
+        maps = self._maps(level, _FlatTokens.of(tokens)).flatten(0, 1)  # [B*Q, M, h, w]
         parts = [maps]
         if self.has_mask_prior:
-            if previous_mask is None:
-                prior = maps.new_zeros(batch * num_objects, 1, height, width)
-            else:
-                prior = functional.adaptive_avg_pool2d(previous_mask.flatten(0, 1)[:, None], (height, width))
-            parts.append(prior)
+            parts.append(prior.flatten(0, 1)[:, None])
         context = self.context(level)[:, None].expand(-1, num_objects, -1, -1, -1).flatten(0, 1)
         merged = functional.relu(self.merge_norm(self.merge(torch.cat([context, *parts], dim=1))))
         residual = self.widen(merged + self.mix(merged))  # [B*Q, C, h, w]
-        residual = functional.interpolate(
-            residual, size=mask_features.shape[-2:], mode="bilinear", align_corners=False
-        )
+        residual = functional.interpolate(residual, size=mask_features.shape[-2:], mode="bilinear", align_corners=False)
         shared = mask_features[:, None].expand(-1, num_objects, -1, -1, -1).flatten(0, 1)
         own = functional.relu(shared + residual)
         own = shared + residual + self.detail(own)
         return own.unflatten(0, (batch, num_objects))
 
-    def _maps(self, level: Tensor, memory: MemoryTokens) -> Tensor:
+    def _maps(self, level: Tensor, memory: _FlatTokens) -> Tensor:
         """Compare pixels with tokens: [B, Q, maps, h, w]."""
         height, width = level.shape[-2:]
         pixels = level.flatten(2).transpose(1, 2)  # [B, N, C]
@@ -101,7 +113,7 @@ class MemoryReadout(nn.Module):
         cosine = torch.einsum("bnc,bqlc->bqnl", pixel_keys, token_keys)
         temperature = self.log_temperature.exp()
         logits = cosine * temperature - self._distance(memory.centres_xy, memory.is_recent, height, width)
-        usable = ~memory.is_padding
+        usable = memory.is_usable
         foreground, recent = memory.is_foreground, memory.is_recent
         groups = (
             usable & foreground & ~recent,

@@ -1,0 +1,99 @@
+"""The state of a segmenter as bytes: what a restarted process needs to go on with the same masks.
+
+A snapshot holds the memory pool, the tracks and the counters. Prompts for frames to come are not in it: they are in the
+session's log, and are added again. Pixels are never in it.
+"""
+
+import json
+from dataclasses import asdict
+
+import safetensors
+import torch
+from safetensors.torch import load, save
+
+from univs.errors import SnapshotError
+from univs.inference.options import InferenceOptions
+from univs.inference.segmenter import VideoSegmenter
+from univs.inference.tracks import Track
+from univs.memory_pool import MemoryPool
+from univs.model import UniVS
+
+_FORMAT = "univs-snapshot-1"
+
+
+def take(segmenter: VideoSegmenter) -> bytes:
+    """Give the state of a segmenter; equal states give equal bytes."""
+    tracks = segmenter.tracks
+    header = {
+        "format": _FORMAT,
+        "network": segmenter.model.config.name,
+        "frame_size": segmenter.framing.frame,
+        "options": asdict(segmenter.options),
+        "next_frame": segmenter.next_frame,
+        "tracks": [
+            {
+                "object_id": track.object_id,
+                "revision": track.revision,
+                "last_seen": track.last_seen,
+                "is_visible": track.is_visible,
+                "label": track.label,
+            }
+            for track in tracks
+        ],
+    }
+    tensors = {
+        "header": _as_tensor(json.dumps(header).encode()),
+        "pool": _as_tensor(segmenter.pool.to_bytes()),
+    }
+    for number, track in enumerate(tracks):
+        tensors[f"{number}.embeddings"] = track.embeddings.cpu()
+        tensors[f"{number}.prior"] = track.prior.cpu()
+    return save(tensors)
+
+
+def restore(blob: bytes, model: UniVS, options: InferenceOptions) -> VideoSegmenter:
+    """Give back the segmenter whose state was taken.
+
+    Raises:
+        SnapshotError: for bytes that are no snapshot, or one of another network or other options.
+    """
+    try:
+        tensors = load(blob)
+        header = json.loads(bytes(tensors["header"].tolist()))
+        expected = {
+            "format": _FORMAT,
+            "network": model.config.name,
+            "options": json.loads(json.dumps(asdict(options))),
+        }
+        for name, value in expected.items():
+            if header[name] != value:
+                raise SnapshotError(
+                    f"expected a snapshot with {name} {value}, got {header[name]}; "
+                    "run the session again from its first frame"
+                )
+        height, width = header["frame_size"]
+        segmenter = VideoSegmenter(model, options, (height, width))
+        pool = MemoryPool.from_bytes(bytes(tensors["pool"].tolist()), model.device)
+        tracks = [
+            Track(
+                object_id=record["object_id"],
+                embeddings=tensors[f"{number}.embeddings"].to(model.device),
+                prior=tensors[f"{number}.prior"].to(model.device),
+                revision=record["revision"],
+                last_seen=record["last_seen"],
+                is_visible=record["is_visible"],
+                label=record["label"],
+            )
+            for number, record in enumerate(header["tracks"])
+        ]
+        segmenter.resume(header["next_frame"], pool, tracks)
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise SnapshotError(
+            f"expected the bytes of a snapshot, got {len(blob)} bytes that are not ({error}); "
+            "run the session again from its first frame"
+        ) from error
+    return segmenter
+
+
+def _as_tensor(blob: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(blob), dtype=torch.uint8)
