@@ -108,7 +108,7 @@ class Swin(nn.Module):
         super().__init__()
         self.patches = nn.Conv2d(3, config.embed_dim, _PATCH, stride=_PATCH)
         self.patch_norm = nn.LayerNorm(config.embed_dim)
-        rates = torch.linspace(0, config.drop_path, sum(config.depths)).tolist()
+        last = max(1, sum(config.depths) - 1)
         stages = []
         for index, (channels, depth) in enumerate(zip(config.channels, config.depths, strict=True)):
             first = sum(config.depths[:index])
@@ -118,7 +118,7 @@ class Swin(nn.Module):
                     config.num_heads[index],
                     config.window_size,
                     is_shifted=position % 2 == 1,
-                    drop_rate=rates[first + position],
+                    drop_rate=config.drop_path * (first + position) / last,
                 )
                 for position in range(depth)
             ]
