@@ -1,0 +1,1 @@
+"""Unified video segmentation with prompts as queries."""
