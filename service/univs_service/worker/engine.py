@@ -1,0 +1,91 @@
+"""The network of this worker, and the only code that runs it."""
+
+import logging
+import time
+from typing import Self
+
+import torch
+
+from univs.inference import snapshot
+from univs.inference.options import InferenceOptions, paper
+from univs.inference.segmenter import VideoSegmenter
+from univs.model import UniVS
+from univs.types import BoxPrompt, Clip, Frame, FrameResult
+from univs.weights import WeightsInfo, load
+from univs_service.messages import ModelInfo, PromptKind
+from univs_service.settings import Settings
+from univs_service.worker.convert import weights_to_message
+from univs_service.worker.frames import PUSHED_TIME_BASE
+
+logger = logging.getLogger(__name__)
+
+_WARM_UP_SIZE = (96, 160)
+_VISUAL_PROMPTS: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
+
+
+class Engine:
+    """Own one loaded network; make, restore and run the segmenters of its sessions."""
+
+    def __init__(self, model: UniVS, info: WeightsInfo, options: InferenceOptions | None = None) -> None:
+        self.info = info
+        self._model = model.eval()
+        self._options = options or paper()
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """Load the weights that the settings name.
+
+        Raises:
+            WeightsError: when there are none, or they do not fit.
+        """
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        started_s = time.monotonic()
+        model, info = load(settings.model, settings.device)
+        logger.info(
+            "model loaded",
+            extra={
+                "model": info.name,
+                "is_trained": info.is_trained,
+                "note": info.note,
+                "threads": torch.get_num_threads(),
+                "load_s": round(time.monotonic() - started_s, 2),
+            },
+        )
+        return cls(model, info)
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """Say what is loaded and which prompts it can serve."""
+        return ModelInfo(name=self.info.name, weights=weights_to_message(self.info), prompts=list(_VISUAL_PROMPTS))
+
+    def warm_up(self) -> float:
+        """Run one frame with one object, so that the first user does not wait for it; give the seconds it took."""
+        started_s = time.monotonic()
+        segmenter = self.open(_WARM_UP_SIZE)
+        segmenter.add_prompt(BoxPrompt(1, 0, (0.25, 0.25, 0.75, 0.75)))
+        image = torch.zeros((3, *_WARM_UP_SIZE), dtype=torch.uint8)
+        results = self.step(segmenter, Frame(0, 0, PUSHED_TIME_BASE, image))
+        assert len(results.objects) == 1, "one object was prompted"
+        return time.monotonic() - started_s
+
+    def open(self, frame_size: tuple[int, int]) -> VideoSegmenter:
+        """Begin a video with frames of (height, width) pixels."""
+        return VideoSegmenter(self._model, self._options, frame_size)
+
+    def restore(self, data: bytes) -> VideoSegmenter:
+        """Go on with a video from what `save` gave.
+
+        Raises:
+            SnapshotError: for a snapshot of another network or other options.
+        """
+        return snapshot.restore(data, self._model, self._options)
+
+    def save(self, segmenter: VideoSegmenter) -> bytes:
+        """Give a segmenter's state as bytes; prompts for frames to come are not in it."""
+        return snapshot.take(segmenter)
+
+    def step(self, segmenter: VideoSegmenter, frame: Frame) -> FrameResult:
+        """Segment the next frame."""
+        (result,) = segmenter.step(Clip((frame,)))
+        return result

@@ -1,0 +1,107 @@
+"""Where the frames of a session come from: a stored video, or the folder into which the gateway writes pushed ones."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from univs.types import Frame
+from univs.video import KeyFrame, open_video
+from univs_service.errors import BadFrameError
+from univs_service.messages import PushFrame
+
+PUSHED_TIME_BASE = Fraction(1, 90_000)
+
+
+class FileFrames:
+    """Frames of a stored video, decoded on demand."""
+
+    def __init__(self, path: Path, known_keyframe: tuple[int, int] | None = None) -> None:
+        """Open the video.
+
+        Args:
+            path: of the file.
+            known_keyframe: what `last_keyframe` gave for this file before; makes a late start quick.
+        Raises:
+            VideoError: when it cannot be read.
+        """
+        keyframes = () if known_keyframe is None else (KeyFrame(*known_keyframe),)
+        self._video = open_video(path, keyframes)
+        self._iterator: Iterator[Frame] = iter(())
+        self._next_index = -1
+
+    @property
+    def last_keyframe(self) -> tuple[int, int] | None:
+        """Index and pts of the last frame met from which decoding can start."""
+        keyframes = self._video.keyframes
+        return (keyframes[-1].index, keyframes[-1].pts) if keyframes else None
+
+    def read(self, index: int) -> Frame | None:
+        """Give the frame of an index, None past the end; in ascending order nothing is decoded twice.
+
+        Raises:
+            DamagedVideoError: when the video breaks off before it.
+        """
+        if index != self._next_index:
+            self._iterator = self._video.frames(index)
+        self._next_index = index + 1
+        return next(self._iterator, None)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._video.close()
+
+
+class PushedFrames:
+    """Frames that the client pushes; their files are kept until a snapshot covers them."""
+
+    def __init__(self, folder: Path, width: int, height: int) -> None:
+        self._folder = folder
+        self._width = width
+        self._height = height
+
+    def read(self, push: PushFrame) -> Frame:
+        """Read one pushed frame.
+
+        Raises:
+            BadFrameError: when the file is not what the command says.
+        """
+        path = self._folder / push.name
+        try:
+            pixels = self._read_png(path) if push.encoding == "png" else self._read_raw(path)
+        except FileNotFoundError as error:
+            raise BadFrameError(
+                f"expected pushed frame {push.frame_index} in the spool folder, but it is gone; "
+                "push the frames again in a new session"
+            ) from error
+        image = torch.from_numpy(pixels).permute(2, 0, 1)  # [3, H, W], strides as the video decoder gives them
+        return Frame(push.frame_index, push.pts, PUSHED_TIME_BASE, image)
+
+    def forget(self, before: int) -> None:
+        """Delete the files of frames before an index."""
+        for path in self._folder.glob("*.*"):
+            if path.stem.isdecimal() and int(path.stem) < before:
+                path.unlink(missing_ok=True)
+
+    def _read_png(self, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        try:
+            with Image.open(path, formats=("PNG",)) as image:
+                self._check(f"a PNG of {image.width} x {image.height}", image.size == (self._width, self._height))
+                return np.array(image.convert("RGB"))
+        except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+            raise BadFrameError(f"expected a PNG file, got: {error}; encode the frame again") from error
+
+    def _read_raw(self, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        data = bytearray(path.read_bytes())
+        self._check(f"{len(data)} bytes", len(data) == 3 * self._width * self._height)
+        return np.frombuffer(data, dtype=np.uint8).reshape(self._height, self._width, 3)
+
+    def _check(self, got: str, is_good: bool) -> None:
+        if not is_good:
+            raise BadFrameError(
+                f"expected a frame of {self._width} x {self._height} pixels (raw: rgb24 without padding), got {got}; "
+                "push frames of the size that the session was made with"
+            )

@@ -1,0 +1,465 @@
+"""One session in the worker's hands: its commands, its frames, its segmenter, its events.
+
+What it does is a function of its command log and its frames, so a worker that takes over repeats what the last one did
+after its snapshot. Two rules make it so. Frames of a file and commands meet at a moment that only this process knows:
+therefore a snapshot follows the commands before their consequences are published. Pushed frames are commands
+themselves: there the order of the log says everything.
+"""
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from univs.errors import DamagedVideoError, InputError, UnknownObjectError
+from univs.types import Frame
+from univs_service.errors import BadFrameError, InvalidInputError, PromptOutOfRangeError, WorkerFailedError
+from univs_service.messages import (
+    AddPrompt,
+    CloseSession,
+    Command,
+    FrameDropped,
+    FrameError,
+    InputEnd,
+    Problem,
+    PromptApplied,
+    PromptIn,
+    PromptRefused,
+    Propagate,
+    PushFrame,
+    PushSource,
+    RemoveObject,
+    RunDone,
+    SessionClosed,
+    SessionFailed,
+    SessionStatus,
+)
+from univs_service.metrics import WorkerMetrics
+from univs_service.settings import Settings
+from univs_service.store import paths
+from univs_service.store.records import Claim, Snapshot
+from univs_service.store.worker_store import WorkerStore
+from univs_service.worker import convert
+from univs_service.worker.engine import Engine
+from univs_service.worker.event_log import UNNUMBERED, EventLog
+from univs_service.worker.frames import FileFrames, PushedFrames
+from univs_service.worker.memory import Run, SessionMemory, prompts_of
+from univs_service.worker.prompted_segmenter import PromptedSegmenter
+from univs_service.worker.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A command, and when it was read."""
+
+    log_id: str
+    command: Command
+    read_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How the session ends; what is left is to tell the store."""
+
+    status: SessionStatus
+    problem: Problem | None
+
+
+class LiveSession:
+    """Run one session. After a failure of the store, the same calls go on where they stopped."""
+
+    def __init__(
+        self, claim: Claim, engine: Engine, store: WorkerStore, settings: Settings, metrics: WorkerMetrics
+    ) -> None:
+        """Read what the last owner left; `open` comes next."""
+        self.claim = claim
+        self.session_id = claim.lease.session_id
+        self.is_over = False
+        self._engine = engine
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics
+        self._snapshot = store.read_snapshot(self.session_id)
+        spool = Spool(paths.results_file(settings.data_dir, self.session_id), claim.state.last_seq)
+        self._spool = spool
+        self._events = EventLog(
+            store,
+            claim.lease,
+            spool,
+            last_seq=self._snapshot.seq if self._snapshot else 0,
+            published_seq=claim.state.last_seq,
+        )
+        self._memory = SessionMemory()
+        self._frame_size = (claim.spec.frame_height, claim.spec.frame_width)
+        self._segmenter = PromptedSegmenter.open(engine, self._memory, self._frame_size)
+        self._read_to = self._memory.log_id
+        self._inbox: deque[_Received] = deque()
+        self._files: FileFrames | None = None
+        self._pushed: PushedFrames | None = None
+        self._is_snapshot_due = False
+        self._frames_since_snapshot = 0
+        self._ending: _Ending | None = None
+        self._claimed_s = self._idle_since_s = time.monotonic()
+        self._last_result_s: float | None = None
+
+    def open(self) -> None:
+        """Open the video and the segmenter, where the last owner's snapshot says.
+
+        Raises:
+            WorkerFailedError: when workers die of this session again and again.
+            VideoError: when the video cannot be read.
+            SnapshotError: when the snapshot is of other weights.
+        """
+        if self.claim.state.takeovers > self._settings.max_takeovers:
+            raise WorkerFailedError(
+                f"expected this session to go on, but {self._settings.max_takeovers} workers ended while they ran it; "
+                "try another video, or a smaller one"
+            )
+        spec = self.claim.spec
+        if self._snapshot is not None:
+            self._memory, data = SessionMemory.unpack(self._snapshot.data)
+            self._segmenter = PromptedSegmenter.restore(self._engine, self._memory, data)
+            self._events.write_again([line.encode() for line in self._memory.unpublished])
+        self._read_to = self._memory.log_id
+        if isinstance(spec.source, PushSource):
+            folder = paths.frames_folder(self._settings.data_dir, self.session_id)
+            self._pushed = PushedFrames(folder, spec.frame_width, spec.frame_height)
+        else:
+            path = paths.video_file(self._settings.data_dir, spec.principal, spec.source.video_id)
+            self._files = FileFrames(path, self._memory.keyframe)
+
+    # --- what the loop asks ----------------------------------------------------------------------------------
+
+    @property
+    def log_id(self) -> str:
+        """The last command that was read."""
+        return self._read_to
+
+    @property
+    def num_objects(self) -> int:
+        """Objects with prompts."""
+        return self._memory.num_objects
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of memory that the objects use."""
+        return self._segmenter.num_bytes
+
+    @property
+    def is_runnable(self) -> bool:
+        """Whether there is a frame to run, and nothing that must be stored first."""
+        if self.is_over or not self._is_settled or self._memory.run is None:
+            return False
+        return self._pushed is None or bool(self._memory.pushed) or self._memory.is_input_ended
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the session ends because something went wrong."""
+        return self._ending is not None and self._ending.status is SessionStatus.FAILED
+
+    @property
+    def _is_settled(self) -> bool:
+        return not (self._is_snapshot_due or self._events.unpublished or self._ending)
+
+    # --- receive ---------------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        """Read new commands and do what they say, as far as their time has come."""
+        commands = self._store.read_commands(self.session_id, after=self._read_to)
+        if commands:
+            read_s = time.monotonic()
+            self._inbox.extend(_Received(item.log_id, item.command, read_s) for item in commands)
+            self._read_to = commands[-1].log_id
+        if self._ending is None and self._is_settled:
+            self._consume()
+        self.settle()
+
+    def settle(self) -> None:
+        """Store and publish what is written; end the session if its time has come."""
+        memory = self._memory
+        if self._is_snapshot_due:
+            self._save_snapshot()
+        next_frame = max(memory.next_frame, memory.run.first_frame if memory.run else 0)
+        if self._ending is None:
+            self._events.flush(next_frame=next_frame, num_objects=self.num_objects)
+            return
+        self._events.finish(
+            self._ending.status, self._ending.problem, next_frame=next_frame, num_objects=self.num_objects
+        )
+        if self._pushed is not None:
+            self._pushed.forget(before=2**31)
+        self.is_over = True
+
+    def _consume(self) -> None:
+        if self._events.is_caught_up and any(isinstance(item.command, CloseSession) for item in self._inbox):
+            self._end("closed")
+            return
+        is_pushed = self._pushed is not None
+        while self._inbox and self._may_consume() and self._ending is None:
+            item = self._inbox.popleft()
+            self._apply(item)
+            self._memory.log_id = item.log_id
+            self._is_snapshot_due |= not is_pushed
+            self._idle_since_s = time.monotonic()
+        self._end_if_idle()
+
+    def _may_consume(self) -> bool:
+        """Whether the next command's place among the frames has come."""
+        memory = self._memory
+        if self._pushed is not None:
+            return memory.run is None or not memory.pushed
+        return self._events.is_caught_up and not memory.is_silent
+
+    def _apply(self, item: _Received) -> None:
+        match item.command:
+            case AddPrompt(prompt=prompt):
+                self._add_prompt(prompt)
+                self._metrics.prompt_applied_seconds.observe(time.monotonic() - item.read_s)
+            case RemoveObject(object_id=object_id):
+                self._remove_object(object_id)
+            case Propagate(from_frame=from_frame, to_frame=to_frame):
+                self._propagate(from_frame, to_frame)
+            case PushFrame() as push:
+                self._memory.pushed.append(push)
+            case InputEnd():
+                self._memory.is_input_ended = True
+            case CloseSession():
+                self._end("closed")
+
+    def _add_prompt(self, prompt: PromptIn) -> None:
+        is_correction = self._segmenter.is_past(prompt.frame_index)
+        try:
+            if is_correction and self._pushed is not None:
+                raise PromptOutOfRangeError(
+                    f"expected a prompt for frame {self._memory.next_frame} or later, got frame {prompt.frame_index}: "
+                    "pushed frames cannot be gone back to; prompt a frame that is still to come"
+                )
+            revision = self._segmenter.add_prompt(prompt)
+        except (InputError, InvalidInputError) as error:
+            self._refuse(prompt, convert.problem_of(error))
+            return
+        self._events.write(
+            PromptApplied(
+                seq=UNNUMBERED,
+                prompt_id=prompt.prompt_id,
+                object_id=prompt.object_id,
+                frame_index=prompt.frame_index,
+                revision=revision,
+            )
+        )
+        if is_correction:
+            run = self._memory.run
+            self._start_run(prompt.frame_index, run.to_frame if run else None, is_correction=True)
+
+    def _refuse(self, prompt: PromptIn, problem: Problem) -> None:
+        self._events.write(
+            PromptRefused(seq=UNNUMBERED, prompt_id=prompt.prompt_id, object_id=prompt.object_id, problem=problem)
+        )
+
+    def _remove_object(self, object_id: int) -> None:
+        try:
+            self._segmenter.remove_object(object_id)
+        except UnknownObjectError as error:  # it is gone: what was asked for is so already
+            logger.info("object unknown", extra={"session_id": self.session_id, "reason": str(error)})
+
+    def _propagate(self, from_frame: int | None, to_frame: int | None) -> None:
+        memory = self._memory
+        if memory.run is not None and (from_frame is None or self._pushed is not None):
+            memory.run.to_frame = to_frame
+            return
+        stands_at = memory.next_frame if memory.has_stepped else self.claim.spec.from_frame
+        first_frame = stands_at if from_frame is None or self._pushed is not None else from_frame
+        self._start_run(first_frame, to_frame, is_correction=False)
+
+    def _start_run(self, first_frame: int, to_frame: int | None, *, is_correction: bool) -> None:
+        memory = self._memory
+        if memory.run is not None:
+            self._write_run_done("superseded")
+        memory.last_run_id += 1
+        self._segmenter.begin(first_frame, is_correction=is_correction)
+        memory.run = Run(run_id=memory.last_run_id, first_frame=first_frame, to_frame=to_frame)
+
+    # --- run -------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Run one frame and publish what it gives."""
+        run = self._memory.run
+        assert run is not None, "step() of a session that is not runnable"
+        started_s = time.monotonic()
+        has_result = False
+        if run.to_frame is not None and self._memory.next_frame > run.to_frame:
+            self._end_run("to_frame")
+        else:
+            has_result = self._run_frame(run)
+        with self._metrics.stage_seconds.labels("publish").time():
+            self.settle()
+        if has_result:
+            self._observe_result(started_s)
+        if self._frames_since_snapshot >= self._settings.snapshot_every and not self.is_over:
+            self._save_snapshot()
+
+    def _observe_result(self, started_s: float) -> None:
+        now_s = time.monotonic()
+        self._metrics.frames.labels("result").inc()
+        self._metrics.frame_latency_seconds.observe(now_s - started_s)
+        if self._last_result_s is None:
+            self._metrics.time_to_first_mask_seconds.observe(now_s - self._claimed_s)
+        else:
+            self._metrics.inter_frame_seconds.observe(now_s - self._last_result_s)
+        self._last_result_s = now_s
+
+    def _run_frame(self, run: Run) -> bool:
+        """Run the next frame; tell whether it has a result."""
+        try:
+            with self._metrics.stage_seconds.labels("decode").time():
+                frame = self._read_frame()
+        except DamagedVideoError as error:
+            self._break_off(run, convert.problem_of(error))
+            return False
+        except BadFrameError as error:
+            self._write_frame_error(run, self._memory.next_frame, error.to_problem())
+            self._segmenter.skip(self._memory.next_frame)
+            return False
+        if frame is None:
+            self._end_run("end")
+            return False
+        with self._metrics.stage_seconds.labels("model").time():
+            result = self._segmenter.step(frame)
+        self._frames_since_snapshot += 1
+        if frame.index < run.first_frame:
+            return False
+        weights = convert.weights_label(self._engine.info)
+        self._events.write(convert.result_to_event(result, run.run_id, weights))
+        return True
+
+    def _read_frame(self) -> Frame | None:
+        memory = self._memory
+        if self._pushed is None:
+            assert self._files is not None, "open() comes first"
+            frame = self._files.read(memory.next_frame)
+            memory.keyframe = self._files.last_keyframe
+            return frame
+        return self._pushed.read(memory.pushed.pop(0)) if memory.pushed else None
+
+    # --- end -------------------------------------------------------------------------------------------------
+
+    def fail(self, problem: Problem) -> None:
+        """End the session because it cannot go on; `settle` tells the store."""
+        self._events.skip_to_published()
+        self._is_snapshot_due = False
+        self._metrics.session_failures.labels(problem.code).inc()
+        self._events.write(SessionFailed(seq=UNNUMBERED, problem=problem))
+        self._write_closed("failed")
+        self._ending = _Ending(SessionStatus.FAILED, problem)
+
+    def close(self) -> None:
+        """Close files; the session itself goes on elsewhere, or has ended."""
+        self._spool.close()
+        if self._files is not None:
+            self._files.close()
+
+    def hand_over(self) -> None:
+        """Save everything so that another worker can go on at once."""
+        if self._ending is None and not self.is_over:
+            self._save_snapshot()
+            self._store.release(self.claim.lease)
+
+    def _end_run(self, reason: str) -> None:
+        """End the run at its last frame; the session ends with it, unless its client steers it by `propagate`."""
+        if reason == "end":
+            self._refuse_prompts_beyond_the_end()
+        if self.claim.spec.auto_start or self._pushed is not None:
+            self._end(reason)
+            return
+        self._write_run_done(reason)
+        self._memory.run = None
+        self._is_snapshot_due = True
+        self._idle_since_s = time.monotonic()
+
+    def _refuse_prompts_beyond_the_end(self) -> None:
+        num_frames = self._memory.next_frame
+        for prompt in prompts_of(self._memory.effects):
+            if prompt.frame_index >= num_frames:
+                self._refuse(
+                    prompt,
+                    PromptOutOfRangeError(
+                        f"expected a frame below {num_frames}, the number of frames in the video, "
+                        f"got {prompt.frame_index}; count from 0"
+                    ).to_problem(),
+                )
+
+    def _break_off(self, run: Run, problem: Problem) -> None:
+        self._write_frame_error(run, max(self._memory.next_frame, run.first_frame), problem)
+        self._write_run_done("damaged")
+        self._write_closed("damaged")
+        self._ending = _Ending(SessionStatus.FAILED, problem)
+
+    def _end(self, reason: str) -> None:
+        self._drop_pushed(reason)
+        if self._memory.run is not None:
+            self._write_run_done(reason)
+        self._write_closed(reason)
+        self._is_snapshot_due = False
+        is_closed = reason == "closed"
+        self._ending = _Ending(SessionStatus.CLOSED if is_closed else SessionStatus.DONE, None)
+
+    def _end_if_idle(self) -> None:
+        """End a file session whose client has said nothing since its last run; the gateway ends the other kinds."""
+        memory = self._memory
+        is_waiting = self._pushed is None and memory.run is None and memory.last_run_id > 0
+        if is_waiting and time.monotonic() - self._idle_since_s > self._settings.session_ttl_s:
+            self._end("idle")
+
+    def _drop_pushed(self, reason: str) -> None:
+        left = self._memory.pushed + [item.command for item in self._inbox if isinstance(item.command, PushFrame)]
+        for push in left:
+            self._metrics.frames.labels("dropped").inc()
+            self._events.write(
+                FrameDropped(
+                    seq=UNNUMBERED,
+                    run_id=max(1, self._memory.last_run_id),
+                    frame_index=push.frame_index,
+                    reason=reason,
+                )
+            )
+        self._memory.pushed = []
+        self._inbox.clear()
+
+    def _write_frame_error(self, run: Run, frame_index: int, problem: Problem) -> None:
+        self._metrics.frames.labels("error").inc()
+        self._events.write(FrameError(seq=UNNUMBERED, run_id=run.run_id, frame_index=frame_index, problem=problem))
+
+    def _write_run_done(self, reason: str) -> None:
+        run = self._memory.run
+        assert run is not None, "no run to end"
+        num_frames = max(0, self._memory.next_frame - run.first_frame)
+        self._events.write(
+            RunDone.model_validate(
+                {"seq": UNNUMBERED, "run_id": run.run_id, "reason": reason, "num_frames": num_frames}
+            )
+        )
+
+    def _write_closed(self, reason: str) -> None:
+        self._events.write(SessionClosed(seq=UNNUMBERED, reason=reason, final_seq=self._events.last_seq + 1))
+
+    def _save_snapshot(self) -> None:
+        lines = self._events.unpublished
+        self._memory.unpublished = [line.decode() for line in lines]
+        with self._metrics.stage_seconds.labels("snapshot").time():
+            data = self._memory.pack(self._segmenter.save())
+            self._store.save_snapshot(
+                self.claim.lease,
+                Snapshot(
+                    next_frame=self._memory.next_frame,
+                    log_id=self._memory.log_id,
+                    seq=self._events.last_seq - len(lines),
+                    data=data,
+                ),
+            )
+        self._metrics.snapshot_bytes.observe(len(data))
+        self._is_snapshot_due = False
+        self._frames_since_snapshot = 0
+        if self._pushed is not None:
+            self._pushed.forget(before=self._memory.next_frame)

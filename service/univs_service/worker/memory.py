@@ -1,0 +1,85 @@
+"""What a session remembers between two steps: everything a worker needs to go on where another one stopped."""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from univs_service.messages import AddPrompt, PromptIn, PushFrame, RemoveObject
+
+_HEADER = struct.Struct("<I")  # length of the JSON that follows; the segmenter's bytes come after it
+
+SegmenterCommand: TypeAlias = Annotated[AddPrompt | RemoveObject, Field(discriminator="type")]
+
+
+class Effect(BaseModel):
+    """A command that the segmenter has taken, and before which frame it took it."""
+
+    at_frame: int
+    command: SegmenterCommand
+
+
+class Run(BaseModel):
+    """One pass over frames; each of them gets exactly one terminal event."""
+
+    run_id: int
+    first_frame: int  # frames before it are only computed, where objects were prompted earlier
+    to_frame: int | None  # inclusive; None for the end
+
+
+class SessionMemory(BaseModel):
+    """State of a session, beside the segmenter's own. Restored, it gives the same events again."""
+
+    version: Literal[1] = 1
+    log_id: str = "0-0"  # the last command that is accounted for
+    next_frame: int = 0  # first frame that the segmenter has not seen
+    has_stepped: bool = False
+    run: Run | None = None
+    last_run_id: int = 0
+    effects: list[Effect] = []  # ascending in `at_frame`; a new run replays them
+    num_effective: int = 0  # so many of them the segmenter has taken in this run
+    pushed: list[PushFrame] = []  # frames taken from the log and not segmented yet
+    is_input_ended: bool = False
+    unpublished: list[str] = []  # events that were written and perhaps not published
+    keyframe: tuple[int, int] | None = None  # index and pts of a place in the file where decoding can start
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the next frame gets no event: it only brings the objects up to the run's first frame."""
+        return self.run is not None and self.next_frame < self.run.first_frame
+
+    @property
+    def num_objects(self) -> int:
+        """Objects with a prompt that were not removed."""
+        return len({prompt.object_id for prompt in prompts_of(self.effects)})
+
+    def insert(self, effect: Effect) -> None:
+        """Put an effect behind all that come no later; those the segmenter has taken stay taken."""
+        place = bisect_right(self.effects, effect.at_frame, key=lambda known: known.at_frame)
+        self.effects.insert(place, effect)
+
+    def pack(self, segmenter: bytes) -> bytes:
+        """Write both states as bytes."""
+        header = self.model_dump_json().encode()
+        return _HEADER.pack(len(header)) + header + segmenter
+
+    @classmethod
+    def unpack(cls, data: bytes) -> tuple[Self, bytes]:
+        """Read what `pack` wrote."""
+        (length,) = _HEADER.unpack_from(data)
+        end = _HEADER.size + length
+        return cls.model_validate_json(data[_HEADER.size : end]), data[end:]
+
+
+def prompts_of(effects: Sequence[Effect]) -> list[PromptIn]:
+    """Give the prompts of objects that were not removed after them, in order."""
+    kept: list[PromptIn] = []
+    for effect in effects:
+        match effect.command:
+            case AddPrompt(prompt=prompt):
+                kept.append(prompt)
+            case RemoveObject(object_id=object_id):
+                kept = [prompt for prompt in kept if prompt.object_id != object_id]
+    return kept

@@ -1,0 +1,129 @@
+"""A segmenter together with the prompts it was given, so that it can be restored, and begin again for a correction."""
+
+from typing import Self
+
+from univs.inference.segmenter import VideoSegmenter
+from univs.types import Frame, FrameResult
+from univs_service.messages import AddPrompt, PromptIn, RemoveObject
+from univs_service.worker.convert import prompt_from_message
+from univs_service.worker.engine import Engine
+from univs_service.worker.memory import Effect, SessionMemory, prompts_of
+
+
+class PromptedSegmenter:
+    """Keep `memory.effects` and the segmenter in step.
+
+    An effect is a command and the frame before which it was taken. After a rewind the same effects are taken before
+    the same frames, so frames before a correction come out as they did, and those after it know of the correction.
+    """
+
+    def __init__(self, engine: Engine, memory: SessionMemory, segmenter: VideoSegmenter) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._frame_size = segmenter.framing.frame
+        self._segmenter = segmenter
+
+    @classmethod
+    def open(cls, engine: Engine, memory: SessionMemory, frame_size: tuple[int, int]) -> Self:
+        """Begin a video."""
+        return cls(engine, memory, engine.open(frame_size))
+
+    @classmethod
+    def restore(cls, engine: Engine, memory: SessionMemory, data: bytes) -> Self:
+        """Go on with a video from a saved state and the memory that was saved with it.
+
+        Raises:
+            SnapshotError: when the state does not fit the weights.
+        """
+        restored = cls(engine, memory, engine.restore(data))
+        for prompt in prompts_of(memory.effects[: memory.num_effective]):
+            if prompt.frame_index >= memory.next_frame:  # the saved state does not hold those to come
+                restored._give(prompt)
+        return restored
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of memory that the session's objects use."""
+        return self._segmenter.num_bytes
+
+    def save(self) -> bytes:
+        """Give the state as bytes, to be kept with `memory`."""
+        return self._engine.save(self._segmenter)
+
+    def add_prompt(self, prompt: PromptIn) -> int:
+        """Take a prompt for a frame to come, or a correction of a frame that has passed; give its revision.
+
+        A correction counts after the next `begin`.
+
+        Raises:
+            InputError: for a prompt that the network cannot use. Nothing has changed then.
+        """
+        memory = self._memory
+        if self.is_past(prompt.frame_index):
+            self._engine.open(self._frame_size).add_prompt(prompt_from_message(prompt, self._frame_size))
+            memory.insert(Effect(at_frame=prompt.frame_index, command=AddPrompt(prompt=prompt)))
+        else:
+            self._take_due(memory.next_frame)
+            self._give(prompt)
+            self._record(AddPrompt(prompt=prompt))
+        return sum(known.object_id == prompt.object_id for known in prompts_of(memory.effects))
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object from the next frame on.
+
+        Raises:
+            UnknownObjectError: when no prompt named it.
+        """
+        self._take_due(self._memory.next_frame)
+        self._segmenter.remove_object(object_id)
+        self._record(RemoveObject(object_id=object_id))
+
+    def is_past(self, frame_index: int) -> bool:
+        """Whether a frame has been segmented already."""
+        return self._memory.has_stepped and frame_index < self._memory.next_frame
+
+    def begin(self, first_frame: int, *, is_correction: bool) -> None:
+        """Choose where to go on so that `first_frame` comes out right: here, or at the first prompt once more."""
+        memory = self._memory
+        if memory.has_stepped and first_frame >= memory.next_frame and not is_correction:
+            return
+        if memory.has_stepped:
+            self._segmenter = self._engine.open(self._frame_size)
+            memory.has_stepped = False
+            memory.num_effective = 0
+        memory.next_frame = min([first_frame, *(prompt.frame_index for prompt in prompts_of(memory.effects))])
+        self._segmenter.skip_to(memory.next_frame)
+
+    def step(self, frame: Frame) -> FrameResult:
+        """Segment the next frame, after everything that was to be taken before it."""
+        self._take_due(frame.index)
+        result = self._engine.step(self._segmenter, frame)
+        self._memory.next_frame = frame.index + 1
+        self._memory.has_stepped = True
+        return result
+
+    def skip(self, frame_index: int) -> None:
+        """Leave out the next frame: it cannot be read."""
+        self._memory.next_frame = frame_index + 1
+        self._memory.has_stepped = True
+        self._segmenter.next_frame = frame_index + 1
+
+    def _take_due(self, frame_index: int) -> None:
+        memory = self._memory
+        while memory.num_effective < len(memory.effects):
+            effect = memory.effects[memory.num_effective]
+            if effect.at_frame > frame_index:
+                return
+            match effect.command:
+                case AddPrompt(prompt=prompt):
+                    self._give(prompt)
+                case RemoveObject(object_id=object_id):
+                    self._segmenter.remove_object(object_id)
+            memory.num_effective += 1
+
+    def _give(self, prompt: PromptIn) -> None:
+        self._segmenter.add_prompt(prompt_from_message(prompt, self._frame_size))
+
+    def _record(self, command: AddPrompt | RemoveObject) -> None:
+        self._memory.insert(Effect(at_frame=self._memory.next_frame, command=command))
+        self._memory.num_effective += 1
