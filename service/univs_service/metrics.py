@@ -43,7 +43,7 @@ class GatewayMetrics:
         self.upload_bytes = Counter("univs_upload_bytes_total", "Bytes of uploaded videos", registry=self.registry)
         self.uploads = Counter(
             "univs_uploads_total",
-            "Uploads, by outcome: stored, known, or the code of the error",
+            "Uploads, by outcome: stored, or known already",
             ("outcome",),
             registry=self.registry,
         )

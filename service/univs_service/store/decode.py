@@ -57,8 +57,7 @@ def session_state(fields: Mapping[bytes, bytes], waits_until_ms: float | None = 
 def commands(entries: Entries) -> list[LoggedCommand]:
     """Read entries of a session's log."""
     return [
-        LoggedCommand(log_id=log_id.decode(), command=COMMAND.validate_json(fields[b"c"]))
-        for log_id, fields in entries
+        LoggedCommand(log_id=log_id.decode(), command=COMMAND.validate_json(fields[b"c"])) for log_id, fields in entries
     ]
 
 

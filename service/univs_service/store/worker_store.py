@@ -70,9 +70,7 @@ class WorkerStore:
             if fields[b"model"].decode() in weights
         ]
 
-    def _try_claim(
-        self, session_id: str, entry: str, worker_id: str, weights: Mapping[str, Weights]
-    ) -> Claim | None:
+    def _try_claim(self, session_id: str, entry: str, worker_id: str, weights: Mapping[str, Weights]) -> Claim | None:
         before = self.read_state(session_id)
         if before is not None and before.spec.model not in weights:
             return None

@@ -1,0 +1,158 @@
+"""Read the request that starts a session: JSON, or a form that carries the video itself."""
+
+import time
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+
+from univs_service.errors import BadRequestError, TooLargeError, TooManyError, UnknownModelError
+from univs_service.gateway.commands import check_range
+from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
+from univs_service.gateway.problems import invalid_input
+from univs_service.gateway.prompts import check_prompts
+from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
+from univs_service.gateway.uploads import IncomingVideo, check_declared_size, store_video
+from univs_service.messages import (
+    Incoming,
+    ModelInfo,
+    PromptIn,
+    PushSource,
+    SessionIn,
+    Video,
+    VideoSource,
+)
+from univs_service.store.records import SessionSpec
+
+Parsed = TypeVar("Parsed")
+_PROMPTS: TypeAdapter[list[PromptIn]] = TypeAdapter(list[PromptIn])
+_PARTS = "`video` (the file), `prompts` (JSON list) and `options` (JSON object)"
+
+
+class SessionOptions(Incoming):
+    """Part `options` of the form: the fields of SessionIn that are neither source nor prompts."""
+
+    model: str | None = None
+    from_frame: int = 0
+    to_frame: int | None = None
+    auto_start: bool = True
+
+
+async def read_session_request(request: Request, gateway: Gateway) -> tuple[SessionSpec, list[PromptIn]]:
+    """Read and check what a session shall be made with; nothing is made yet, but a video in it is stored."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        wish, video = await _read_form(request, gateway)
+    else:
+        wish = await _read_json(request, gateway)
+        video = None
+        if isinstance(wish.source, VideoSource):
+            video = await gateway.store.read_video(PRINCIPAL, wish.source.video_id)
+    models = await gateway.models()
+    spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
+    _check_counts(wish.prompts, gateway)
+    check_prompts(wish.prompts, spec, models)
+    prompts = [
+        prompt if prompt.prompt_id else prompt.model_copy(update={"prompt_id": new_id()}) for prompt in wish.prompts
+    ]
+    return spec, prompts
+
+
+async def _read_json(request: Request, gateway: Gateway) -> SessionIn:
+    body = bytearray()
+    async for chunk in request.stream():
+        _extend(body, chunk, gateway.settings.max_request_bytes)
+    return _parse(TypeAdapter(SessionIn), bytes(body), "the body")
+
+
+async def _read_form(request: Request, gateway: Gateway) -> tuple[SessionIn, Video]:
+    check_declared_size(request, gateway.settings)
+    texts: dict[str, bytearray] = {}
+    incoming: IncomingVideo | None = None
+    name = ""
+    async with AsyncExitStack() as stack:
+        async for event in read_parts(request):
+            match event:
+                case PartBegin(name):
+                    if name in texts or (name == "video" and incoming) or name not in {"video", "prompts", "options"}:
+                        raise BadRequestError(f"expected the parts {_PARTS}, each once, got one more, named {name!r}")
+                    if name == "video":
+                        incoming = await stack.enter_async_context(IncomingVideo(gateway.settings))
+                    else:
+                        texts[name] = bytearray()
+                case bytes() if name == "video":
+                    assert incoming is not None
+                    await incoming.write(event)
+                case bytes():
+                    _extend(texts[name], event, gateway.settings.max_request_bytes)
+                case PartEnd():
+                    pass
+        if incoming is None:
+            raise BadRequestError(f"expected the parts {_PARTS}, got no `video`; send the file as part `video`")
+        prompts = _parse(_PROMPTS, bytes(texts.get("prompts", b"[]")), "the part `prompts`")
+        options = _parse(TypeAdapter(SessionOptions), bytes(texts.get("options", b"{}")), "the part `options`")
+        video, _ = await store_video(gateway, incoming)
+    source = VideoSource(video_id=video.video_id)
+    return SessionIn(source=source, prompts=prompts, **options.model_dump()), video
+
+
+def _extend(body: bytearray, chunk: bytes, max_bytes: int) -> None:
+    body += chunk
+    if len(body) > max_bytes:
+        raise TooLargeError(f"expected at most {max_bytes} bytes of JSON, got more; send prompts one by one")
+
+
+def _parse(adapter: TypeAdapter[Parsed], text: bytes, what: str) -> Parsed:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise BadRequestError(
+                f"expected JSON in {what}, got text that is none: {error.errors()[0]['msg']}; check its syntax"
+            ) from error
+        raise invalid_input(error, what) from error
+
+
+def _choose_model(wanted: str | None, models: list[ModelInfo], default: str) -> str:
+    """Give the model of a session; with no worker alive it waits for one that has it."""
+    names = [model.name for model in models]
+    if wanted is None:
+        return default if default in names or not names else names[0]
+    if names and wanted not in names:
+        raise UnknownModelError(
+            f"expected a model that a worker has loaded ({', '.join(names)}), got {wanted!r}; "
+            "choose one of these, or leave `model` out"
+        )
+    return wanted
+
+
+def _make_spec(wish: SessionIn, video: Video | None, model: str) -> SessionSpec:
+    if isinstance(wish.source, PushSource):
+        width, height, num_frames = wish.source.width, wish.source.height, None
+    else:
+        assert video is not None
+        width, height, num_frames = video.width, video.height, video.num_frames
+    check_range(wish.from_frame, wish.to_frame, num_frames)
+    return SessionSpec(
+        session_id=new_id(),
+        principal=PRINCIPAL,
+        source=wish.source,
+        model=model,
+        video=video,
+        frame_width=width,
+        frame_height=height,
+        from_frame=wish.from_frame,
+        to_frame=wish.to_frame,
+        auto_start=wish.auto_start,
+        created_at=time.time(),
+    )
+
+
+def _check_counts(prompts: list[PromptIn], gateway: Gateway) -> None:
+    num_objects, num_prompts = len({prompt.object_id for prompt in prompts}), len(prompts)
+    limits = gateway.settings
+    if num_objects > limits.max_objects or num_prompts > limits.max_prompts:
+        raise TooManyError(
+            f"expected at most {limits.max_objects} objects and {limits.max_prompts} prompts in a session, "
+            f"got {num_objects} and {num_prompts}; split them over several sessions"
+        )
