@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(default=9101, ge=0, le=65535)
     model: str = Field(default="nano", description="weights to load; also the default of new sessions")
     device: str = "cpu"
+    short_side_px: int = Field(default=384, ge=32, description="frames are resized for the network: their short side")
     threads: int = Field(default=0, ge=0, description="CPU threads of the model; 0 leaves it to torch")
     max_sessions: int = Field(default=8, ge=1, description="sessions that one worker runs side by side")
     snapshot_every: int = Field(default=10, ge=1, description="frames between two snapshots of a session")
