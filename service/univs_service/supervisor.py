@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from univs_service.child_process import ChildProcess
 from univs_service.embedded import EmbeddedValkey
-from univs_service.messages import ModelInfo
+from univs_service.messages import ModelInfo, WorkerInfo
 from univs_service.settings import Settings
 
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: starting again with the same settings would not help
@@ -29,6 +29,16 @@ _STOP_TIMEOUT_S = 10.0
 _READY_POLL_S = 0.05
 
 logger = logging.getLogger(__name__)
+
+
+class _Readiness(BaseModel):
+    """What we read of the gateway's `/readyz`."""
+
+    workers: list[WorkerInfo]
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        return [model for worker in self.workers if worker.is_ready for model in worker.models]
 
 
 class SupervisorError(Exception):
@@ -120,9 +130,7 @@ class Supervisor:
             try:
                 environment = environment_of(self._settings) | {"UNIVS_REDIS_URL": self._start_valkey()}
                 self._children = [
-                    self._child(
-                        "gateway", environment, "--listening-fd", str(server.fileno()), fd=server.fileno()
-                    ),
+                    self._child("gateway", environment, "--listening-fd", str(server.fileno()), fd=server.fileno()),
                     self._child("worker", environment),
                 ]
                 await self._keep_all_alive(self._url(server), started_s)
@@ -136,9 +144,7 @@ class Supervisor:
         self._valkey.start()
         return self._valkey.url
 
-    def _child(
-        self, command: str, environment: dict[str, str], *arguments: str, fd: int | None = None
-    ) -> ChildProcess:
+    def _child(self, command: str, environment: dict[str, str], *arguments: str, fd: int | None = None) -> ChildProcess:
         return ChildProcess(
             command,
             [
@@ -181,12 +187,10 @@ class Supervisor:
                     if response.status_code == 200:
                         break
                 await asyncio.sleep(_READY_POLL_S)
-            seconds = time.monotonic() - started_s
-            models = TypeAdapter(list[ModelInfo]).validate_json(
-                (await client.get(f"{url}/v1/models")).content
-            )
+        seconds = time.monotonic() - started_s
+        ready = _Readiness.model_validate_json(response.content)
         logger.info("service ready", extra={"url": url, "start_s": round(seconds, 2)})
-        self._announce(ready_text(url, self._settings, models, seconds))
+        self._announce(ready_text(url, self._settings, ready.models, seconds))
 
     def _url(self, server: socket.socket) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._settings.host, self._settings.host)

@@ -52,7 +52,7 @@ class Engine:
                 "load_s": round(time.monotonic() - started_s, 2),
             },
         )
-        return cls(model, info)
+        return cls(model, info, paper(settings.short_side_px))
 
     @property
     def model_info(self) -> ModelInfo:

@@ -57,8 +57,10 @@ class LiveSessions:
     def claim(self) -> None:
         """Take over sessions that wait, while there is room."""
         while self.has_room and (claim := self._store.claim(self._keeper.worker_id, self._weights)) is not None:
-            self._keeper.keep(claim.lease)
             self._observe_claim(claim)
+            if claim.lease.session_id in self._sessions:  # our own lease had run out
+                self._drop(self._sessions[claim.lease.session_id], "claimed anew")
+            self._keeper.keep(claim.lease)
             session = LiveSession(claim, self._engine, self._store, self._settings, self._metrics)
             self._sessions[session.session_id] = session
             self._guard(session, session.open)

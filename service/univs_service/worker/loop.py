@@ -40,7 +40,7 @@ class WorkerLoop:
         """Serve sessions until `stop`, then give them back."""
         while not self._stop.is_set():
             try:
-                self._turn()
+                self.turn()
             except StoreUnavailableError as error:
                 logger.warning("store unavailable", extra={"reason": str(error)})
                 self._stop.wait(_PAUSE_S)
@@ -49,7 +49,8 @@ class WorkerLoop:
         except StoreUnavailableError as error:
             logger.warning("sessions not handed over", extra={"reason": str(error)})
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Let every session take in its commands, and one of them run a clip."""
         with self._watchdog.step():
             self._claim()
             self._sessions.receive()
