@@ -1,0 +1,301 @@
+/** The page: one video, its marks, one run, and the parts of the screen that show them. */
+
+import { deleteVideo, readLimits, readModels, readVideo, resultsPath } from "./api.js";
+import { byId, make } from "./elements.js";
+import { Exhibit } from "./exhibit.js";
+import { bindKeys } from "./keys.js";
+import { Landing } from "./landing.js";
+import { Notices } from "./notices.js";
+import { ObjectList } from "./object_list.js";
+import { Player } from "./player.js";
+import { Project } from "./project.js";
+import { Run } from "./run.js";
+import { RunPanel } from "./run_panel.js";
+import { Stage } from "./stage.js";
+import { toDocument } from "./results.js";
+import { Timeline } from "./timeline.js";
+import { framesPerSecond } from "./video.js";
+import { WeightsNote } from "./weights_note.js";
+
+class Studio {
+  constructor() {
+    this.video = null;
+    this.fileName = "";
+    this.notices = new Notices(byId("problems"));
+    this.landing = new Landing(this.notices);
+    this.project = new Project();
+    this.run = new Run();
+    this.player = new Player();
+    this.stage = new Stage(byId("picture"));
+    this.exhibit = new Exhibit(this.stage, this.player, this.run.results);
+    this.timeline = new Timeline(byId("timeline"));
+    this.objectList = new ObjectList(byId("object-list"), this.project, { onJump: (frame) => this.#seek(frame) });
+    this.runPanel = new RunPanel(this.run, this.project, this.player);
+    this.weightsNote = new WeightsNote();
+    this.#listen();
+    this.#bindButtons();
+    bindKeys({ project: this.project, player: this.player, follow: () => this.#follow(), setTool: (tool) => this.#setTool(tool) });
+  }
+
+  /** Learn about the service, and take up the session that the address names. */
+  async open() {
+    this.#render();
+    const [models, limits] = await Promise.allSettled([readModels(), readLimits()]);
+    if (models.status === "fulfilled") this.weightsNote.showModels(models.value);
+    else {
+      this.weightsNote.showUnreachable();
+      this.notices.showError(models.reason);
+    }
+    if (limits.status === "fulfilled") this.landing.maxBytes = limits.value.max_upload_bytes;
+    await this.#restore();
+  }
+
+  // --- video and session -------------------------------------------------------------------------------------------
+
+  #enterVideo(video, name) {
+    this.video = video;
+    this.fileName = name;
+    document.body.dataset.view = "workspace";
+    this.project.reset();
+    this.stage.resize(video.width, video.height);
+    this.player.reset(video.num_frames ?? 1, framesPerSecond(video));
+    this.exhibit.open(video);
+    this.#writeFacts();
+    this.#render();
+    this.#remember();
+    byId("marks-canvas").focus({ preventScroll: true });
+  }
+
+  async #leaveVideo() {
+    await this.run.forget();
+    this.exhibit.close();
+    this.video = null;
+    this.notices.clear();
+    document.body.dataset.view = "landing";
+    byId("facts").replaceChildren();
+    this.#remember();
+    byId("file-input").focus();
+  }
+
+  /** Keep in the address what a reload needs: the video, the session, the name of the file. */
+  #remember() {
+    const place = new URLSearchParams();
+    if (this.video !== null) {
+      place.set("video", this.video.video_id);
+      place.set("name", this.fileName);
+      if (this.run.session !== null) place.set("session", this.run.session.session_id);
+    }
+    const hash = place.toString();
+    history.replaceState(null, "", hash === "" ? location.pathname : `#${hash}`);
+  }
+
+  async #restore() {
+    const place = new URLSearchParams(location.hash.slice(1));
+    if (!place.has("video")) return;
+    const sessionId = place.get("session");
+    try {
+      const video = await readVideo(place.get("video"));
+      this.#enterVideo(video, place.get("name") ?? video.video_id);
+      if (sessionId !== null) await this.run.resume(sessionId, video);
+    } catch (error) {
+      this.notices.showError(error);
+    }
+    this.#remember();
+  }
+
+  async #start() {
+    const obstacle = this.project.obstacle();
+    if (obstacle !== null) {
+      this.notices.show({ title: "Nothing to follow yet", detail: obstacle, code: "page" });
+      return;
+    }
+    this.notices.clear();
+    this.exhibit.forgetMasks();
+    this.player.follow(this.project.firstFrame);
+    await this.run.start(this.video, this.project.toPrompts(), this.project.firstFrame);
+    this.#remember();
+  }
+
+  async #delete() {
+    const { video_id: videoId } = this.video;
+    await this.#leaveVideo();
+    try {
+      await deleteVideo(videoId);
+    } catch (error) {
+      this.notices.showError(error);
+    }
+  }
+
+  #downloadJson() {
+    const content = toDocument(this.run.results, this.video, this.fileName, this.project.objects);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(content)], { type: "application/json" }));
+    link.download = `${this.fileName.replace(/\.[^.]*$/, "")}.masks.json`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  // --- what the parts tell each other --------------------------------------------------------------------------------
+
+  #listen() {
+    this.landing.addEventListener("video", ({ detail }) => this.#enterVideo(detail.video, detail.name));
+    this.project.addEventListener("change", () => this.#render());
+    this.player.addEventListener("move", () => this.#render());
+    this.player.addEventListener("play", () => this.#render());
+    this.exhibit.addEventListener("show", () => this.#renderAnswers());
+    this.exhibit.addEventListener("problem", ({ detail }) => this.notices.showError(detail));
+    this.run.addEventListener("change", () => {
+      this.weightsNote.showWeights(this.run.weights);
+      this.#render();
+    });
+    this.run.addEventListener("problem", ({ detail }) => this.notices.show(detail));
+    this.run.addEventListener("result", ({ detail }) => this.#takeResult(detail));
+    this.stage.addEventListener("point", ({ detail: { x, y, label } }) => {
+      this.#edit(() => this.project.addPoint(this.player.frame, x, y, label));
+    });
+    this.stage.addEventListener("box", ({ detail }) => {
+      this.#edit(() => this.project.setBox(this.player.frame, detail));
+    });
+  }
+
+  /** Marks belong to the frame on screen, so the picture stands still while they are made; a run is not disturbed. */
+  #edit(change) {
+    if (this.run.isActive) {
+      this.notices.show({ title: "A run is under way", detail: "Stop it, then change the marks and run again.", code: "page" });
+      return;
+    }
+    this.player.pause();
+    change();
+  }
+
+  #takeResult(result) {
+    this.project.adopt(result.objects.map(({ object_id: id }) => id));
+    this.player.arrived(result.frame_index);
+    this.exhibit.refresh(result.frame_index);
+    this.#renderLater();
+  }
+
+  #seek(frame) {
+    this.player.pause();
+    this.player.seek(frame);
+  }
+
+  #follow() {
+    if (this.run.isActive) this.player.follow(this.run.results.newestFrame);
+    this.#render();
+  }
+
+  #setTool(tool) {
+    document.querySelector(`input[name="tool"][value="${tool}"]`).checked = true;
+    document.querySelector(".workspace").dataset.tool = tool;
+    this.stage.setTool(tool);
+    this.#render();
+  }
+
+  #bindButtons() {
+    const click = (id, handle) => byId(id).addEventListener("click", handle);
+    click("new-video", () => this.#leaveVideo());
+    click("help-button", () => byId("help").showModal());
+    click("play", () => this.player.toggle());
+    click("previous", () => this.player.step(-1));
+    click("next", () => this.player.step(1));
+    click("follow", () => this.#follow());
+    click("add-object", () => this.project.addObject());
+    click("undo", () => this.project.undo());
+    click("start", () => this.#start());
+    click("stop", () => this.run.stop());
+    click("download-json", () => this.#downloadJson());
+    click("delete", () => byId("delete-dialog").showModal());
+    byId("delete-dialog").addEventListener("close", ({ target }) => {
+      if (target.returnValue === "delete") this.#delete();
+      target.returnValue = "";
+    });
+    byId("scrubber").addEventListener("input", ({ target }) => this.#seek(Number(target.value)));
+    byId("opacity").addEventListener("input", ({ target }) => {
+      byId("opacity-value").textContent = `${target.value}%`;
+      this.stage.setOpacity(target.value / 100);
+    });
+    for (const input of document.querySelectorAll('input[name="tool"]')) {
+      input.addEventListener("change", () => this.#setTool(input.value));
+    }
+  }
+
+  // --- screen --------------------------------------------------------------------------------------------------------
+
+  #renderLater() {
+    this.pendingRender ??= requestAnimationFrame(() => {
+      this.pendingRender = undefined;
+      this.#render();
+    });
+  }
+
+  #render() {
+    const { frame, numFrames, isPlaying } = this.player;
+    document.body.dataset.phase = this.run.phase;
+    this.objectList.update();
+    byId("undo").disabled = !this.project.canUndo || this.run.isActive;
+    byId("add-object").disabled = this.run.isActive;
+    this.timeline.update({
+      numFrames,
+      objects: this.project.objects,
+      results: this.run.results,
+      marks: (id) => this.project.framesOf(id),
+    });
+    this.#renderTransport(frame, numFrames, isPlaying);
+    this.#renderMarks(frame);
+    this.runPanel.render();
+    this.#renderHint();
+    this.exhibit.want(frame);
+    const link = byId("download-ndjson");
+    if (this.run.session !== null) link.href = resultsPath(this.run.session.session_id).href;
+    link.download = `${this.fileName.replace(/\.[^.]*$/, "")}.masks.ndjson`;
+  }
+
+  #renderTransport(frame, numFrames, isPlaying) {
+    const time = `${(frame / this.player.framesPerSecond).toFixed(2)} s`;
+    const slider = byId("scrubber");
+    slider.max = String(numFrames - 1);
+    slider.value = String(frame);
+    slider.setAttribute("aria-valuetext", `frame ${frame} of ${numFrames - 1}, ${time}`);
+    byId("frame-number").textContent = String(frame);
+    byId("frame-total").textContent = `/ ${numFrames - 1}`;
+    byId("frame-time").textContent = time;
+    const play = byId("play");
+    play.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    play.querySelector("use").setAttribute("href", isPlaying ? "#icon-pause" : "#icon-play");
+  }
+
+  #renderMarks(frame) {
+    this.stage.setMarks(
+      this.project.objects.map(({ id }) => ({
+        id,
+        isSelected: id === this.project.selectedId,
+        ...this.project.marksOf(id, frame),
+      })),
+    );
+  }
+
+  #renderAnswers() {
+    const frame = this.exhibit.shownFrame;
+    this.objectList.showAnswers((id) => this.run.results.objectAt(frame, id));
+  }
+
+  #renderHint() {
+    const tool = this.stage.tool;
+    const isNeeded = !this.project.hasMarks && !this.run.isActive && this.run.results.count === 0;
+    const words = tool === "box" ? "Drag a box around the object" : "Click the object to follow, or drag a box around it";
+    byId("stage-hint").textContent = isNeeded ? words : "";
+  }
+
+  #writeFacts() {
+    const { width, height, num_frames: count } = this.video;
+    const rate = Number(this.player.framesPerSecond.toFixed(2));
+    const rest = [`${width} × ${height}`, count === null ? null : `${count} frames`, `${rate} frames/s`];
+    byId("facts").replaceChildren(
+      make("b", "", this.fileName),
+      ...rest.filter((words) => words !== null).map((words) => make("span", "", words)),
+    );
+  }
+}
+
+await new Studio().open();
