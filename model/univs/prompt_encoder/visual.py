@@ -68,7 +68,7 @@ def sample_prompts(
 
     Clicks come first: a positive one as the interpolated feature at the point, a negative one marked as off the object.
     Masks, boxes and scribbles share the tokens that are left, without the cells of negative clicks. Background tokens
-    exist where the extent of the object is known: not for clicks or scribbles alone.
+    exist where the extent of the object is known: not for clicks or scribbles alone, but for negative clicks.
 
     Args:
         level: [C, h, w], the stride-8 map of the frame.
@@ -96,7 +96,11 @@ def sample_prompts(
     region.flatten()[places[~is_positive]] = False
     rest = choose_cells(region[None], options.num_foreground - count, options.choice)
     has_extent = any(not isinstance(prompt, ScribblePrompt) for prompt in areas)
-    around = choose_background_cells(region[None] & has_extent, options.num_background, options.choice)
+    refused = places[~is_positive][: options.num_background]  # a negative click is background as well
+    around = choose_background_cells(
+        region[None] & has_extent, options.num_background - len(refused), options.choice
+    )
+    around = torch.cat([around, refused[None]], dim=1)
     features = [gather_points(level, canvas.to_padded(points)), gather_cells(level[None], rest[None])[0, 0]]
     cells = torch.cat([torch.where(is_positive, places, mark_negative(places)), rest[0]])
     index = torch.tensor([frame_index], device=level.device)
