@@ -12,6 +12,7 @@ from univs_service.gateway.instrument import CountRequests, GuardOrigin
 from univs_service.gateway.openapi import add_schemas
 from univs_service.gateway.problems import add_problem_handlers
 from univs_service.gateway.state import make_gateway
+from univs_service.gateway.studio import add_studio
 from univs_service.settings import Settings
 
 _DESCRIPTION = """Segment what you point at, through a whole video.
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes.router)
     add_problem_handlers(app)
     add_schemas(app)
+    add_studio(app)
     app.add_middleware(GuardOrigin, gateway=gateway)
     app.add_middleware(CountRequests, gateway=gateway)
     return app
