@@ -10,8 +10,11 @@ from typing import Annotated
 
 import typer
 
+from univs_service.cli.bench import bench
+from univs_service.cli.demo import demo
 from univs_service.cli.doctor import doctor
 from univs_service.cli.gateway import gateway
+from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
 from univs_service.cli.worker import worker
 
@@ -39,8 +42,9 @@ def _root(
     """Take the options of `univs` itself."""
 
 
-for _command in (serve, gateway, worker, doctor):
+for _command in (serve, gateway, worker, segment, demo, doctor):
     app.command()(_command)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

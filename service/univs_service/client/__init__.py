@@ -4,7 +4,7 @@ Needs neither torch nor `univs`. Prompts: `box(1, x0, y0, x1, y1)`, `point(1, x,
 `text(1, "the brown bear")`; the first number is the object's.
 """
 
-from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient
+from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient, Progress
 from univs_service.client.errors import ClientError, ConnectionLostError, ProblemError
 from univs_service.client.prompts import box, mask, point, scribble, text
 from univs_service.client.stream import EventStream
@@ -18,6 +18,7 @@ __all__ = [
     "ConnectionLostError",
     "EventStream",
     "ProblemError",
+    "Progress",
     "SyncEventStream",
     "UniVSClient",
     "box",

@@ -1,0 +1,200 @@
+"""What `univs bench` measures: seconds per stage of a step, the machine's matmul peak, memory over a long session."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from univs.inference.segmenter import VideoSegmenter
+from univs.types import BoxPrompt
+from univs.video import open_video
+from univs_service.cli.demo_clip import compose
+from univs_service.cli.machine import resident_bytes
+from univs_service.worker.convert import result_to_event, weights_label
+from univs_service.worker.engine import Engine
+
+_FRAME_RATE = Fraction(25)
+_PARTS = ("backbone", "pixel_decoder", "readout", "mask_decoder", "presence")
+_GRID = 8  # objects of a benchmark lie on a grid of so many columns
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast one network runs one video."""
+
+    model: str
+    weights: str
+    num_parameters: int
+    size: tuple[int, int]  # of the video: height, width
+    padded_size: tuple[int, int]  # that the network sees
+    num_objects: int
+    num_frames: int  # that count
+    num_warmups: int  # before them, left out
+    threads: int
+    device: str
+    frames_per_s: float
+    p50_s: float  # of one frame, all stages
+    p95_s: float
+    stages_s: dict[str, float]  # mean seconds of one frame; they add up to 1 / frames_per_s
+    resident_bytes: int  # of the process after the last frame
+    session_bytes: int  # that the session keeps between frames
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySample:
+    """Memory at one moment of a long session."""
+
+    num_frames: int
+    resident_bytes: int
+    session_bytes: int
+    elapsed_s: float
+
+
+def write_video(path: Path, size: tuple[int, int], num_frames: int) -> None:
+    """Write a video of the demo's scenes, back and forth, at a size (height, width) and length of choice."""
+    scenes = [np.asarray(Image.fromarray(scene.image).resize((size[1], size[0]))) for scene in compose()]
+    there_and_back = scenes + scenes[-2:0:-1]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=_FRAME_RATE)
+        stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        for index in range(num_frames):
+            picture = av.VideoFrame.from_ndarray(there_and_back[index % len(there_and_back)], format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: int) -> Speed:
+    """Run a video once, one frame a step, and take the time of its stages.
+
+    Stages: `decode` (file to RGB), the parts of the network, `message` (masks to the event's text), and `rest of
+    step`: resizing, sampling tokens, memory, run-length encoding.
+    """
+    with open_video(path) as video:
+        size = (video.info.height, video.info.width)
+        segmenter = _prompted(engine, size, num_objects)
+        is_cuda = segmenter.model.device.type == "cuda"
+        stages: dict[str, list[float]] = defaultdict(list)
+        totals: list[float] = []
+        frames = video.frames()
+        with _timed_modules(segmenter.model, is_cuda) as inner_s:
+            while True:
+                start = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                decoded = time.perf_counter()
+                inner_s.clear()
+                result = engine.step(segmenter, frame)
+                _wait_for_device(is_cuda)
+                stepped = time.perf_counter()
+                result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
+                end = time.perf_counter()
+                totals.append(end - start)
+                stages["decode"].append(decoded - start)
+                for name, seconds in inner_s.items():
+                    stages[name].append(seconds)
+                stages["rest of step"].append(stepped - decoded - sum(inner_s.values()))
+                stages["message"].append(end - stepped)
+    counted = sorted(totals[num_warmups:])
+    assert counted, "the video is longer than the warm-up"
+    return Speed(
+        model=segmenter.model.config.name,
+        weights=weights_label(engine.info),
+        num_parameters=segmenter.model.num_parameters,
+        size=size,
+        padded_size=segmenter.framing.padded,
+        num_objects=num_objects,
+        num_frames=len(counted),
+        num_warmups=num_warmups,
+        threads=torch.get_num_threads(),
+        device=str(segmenter.model.device),
+        frames_per_s=len(counted) / sum(counted),
+        p50_s=counted[len(counted) // 2],
+        p95_s=counted[min(len(counted) - 1, int(0.95 * len(counted)))],
+        stages_s={name: sum(seconds[num_warmups:]) / len(counted) for name, seconds in stages.items()},
+        resident_bytes=resident_bytes(),
+        session_bytes=segmenter.num_bytes,
+    )
+
+
+def measure_memory(engine: Engine, path: Path, *, num_objects: int, sample_at: tuple[int, ...]) -> list[MemorySample]:
+    """Run one session and note its memory after each of the given numbers of frames."""
+    samples: list[MemorySample] = []
+    start = time.perf_counter()
+    with open_video(path) as video:
+        segmenter = _prompted(engine, (video.info.height, video.info.width), num_objects)
+        for num_frames, frame in enumerate(video.frames(), start=1):
+            engine.step(segmenter, frame)
+            if num_frames in sample_at:
+                elapsed_s = time.perf_counter() - start
+                samples.append(MemorySample(num_frames, resident_bytes(), segmenter.num_bytes, elapsed_s))
+    return samples
+
+
+def matmul_peak(sides: tuple[int, ...] = (1024, 1536, 2048), seconds_each: float = 0.5) -> dict[int, float]:
+    """Give the best float32 GFLOP/s of a square matrix product for each side, with torch's present threads."""
+    best: dict[int, float] = {}
+    for side in sides:
+        left, right = torch.randn(side, side), torch.randn(side, side)
+        torch.matmul(left, right)
+        until = time.perf_counter() + seconds_each
+        shortest_s = float("inf")
+        while time.perf_counter() < until:
+            start = time.perf_counter()
+            torch.matmul(left, right)
+            shortest_s = min(shortest_s, time.perf_counter() - start)
+        best[side] = 2 * side**3 / shortest_s / 1e9
+    return best
+
+
+def _prompted(engine: Engine, size: tuple[int, int], num_objects: int) -> VideoSegmenter:
+    """Begin a session with boxes on a grid."""
+    segmenter = engine.open(size)
+    num_rows = -(-num_objects // _GRID)
+    for index in range(num_objects):
+        left, top = index % _GRID / _GRID, index // _GRID / num_rows
+        segmenter.add_prompt(BoxPrompt(index + 1, 0, (left, top, left + 1 / _GRID, top + 1 / num_rows)))
+    return segmenter
+
+
+@contextmanager
+def _timed_modules(model: nn.Module, is_cuda: bool) -> Iterator[dict[str, float]]:
+    """Add up the seconds of the network's large parts; the caller clears the sums before each step."""
+    sums_s: dict[str, float] = defaultdict(float)
+    starts: dict[str, float] = {}
+    hooks = []
+    for name in _PARTS:
+        if getattr(model, name) is None:  # not every network has every part
+            continue
+        label = name.replace("_", " ")
+
+        def before(module: nn.Module, inputs: tuple[Tensor, ...], label: str = label) -> None:  # noqa: ARG001
+            _wait_for_device(is_cuda)
+            starts[label] = time.perf_counter()
+
+        def after(module: nn.Module, inputs: tuple[Tensor, ...], output: object, label: str = label) -> None:  # noqa: ARG001
+            _wait_for_device(is_cuda)
+            sums_s[label] += time.perf_counter() - starts[label]
+
+        part = model.get_submodule(name)
+        hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
+    try:
+        yield sums_s
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _wait_for_device(is_cuda: bool) -> None:
+    if is_cuda:
+        torch.cuda.synchronize()

@@ -1,0 +1,76 @@
+"""`univs segment`: masks of one video file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from univs_service.cli.runs import Run
+
+
+def segment(  # noqa: PLR0917  typer makes options of them
+    video: Annotated[Path, typer.Argument(help="Any file that FFmpeg decodes.", metavar="VIDEO")],
+    point: Annotated[
+        list[str] | None, typer.Option(help="A click, x,y; with ,0 a click off the object.", metavar="OBJECT:X,Y")
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="The rectangle around an object.", metavar="OBJECT:X0,Y0,X1,Y1")
+    ] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(help="An object's pixels; black is outside.", metavar="OBJECT:FILE.png")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="An object in words, where the weights can.", metavar="OBJECT:WORDS")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="FILE.mp4 (overlay), FILE.json (RLE) or a folder (indexed PNG)."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Use this service; in process when left out.")] = None,
+    model: Annotated[str | None, typer.Option(help="Weights by name or path.", show_default="nano")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; in process only.", show_default="cpu")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, help="CPU threads, 0: torch decides; in process only.", show_default="0")
+    ] = None,
+    short_side: Annotated[
+        int | None,
+        typer.Option(min=32, help="Short side the network sees, pixels; in process only.", show_default="384"),
+    ] = None,
+    to_frame: Annotated[int | None, typer.Option(min=0, help="Last frame, inclusive; the end when left out.")] = None,
+) -> None:
+    """Follow objects through a video.
+
+    Each prompt names an object by a number and, after @, the frame from which it counts: OBJECT:VALUE@FRAME. The
+    object is 1 and the frame 0 when left out. Coordinates are pixels of the displayed frame, origin top-left.
+    Options repeat: clicks on one object and frame count together.
+
+    univs segment dog.mp4 --box 1:40,60,200,300 --point 2:320,80 --point 2:300,90,0 --mask 3:cat.png@25 -o out.mp4
+    """
+    from univs_service.cli.failures import reported
+    from univs_service.cli.prompt_options import PromptSyntaxError, read_prompts
+    from univs_service.exports import VideoDescription, open_export
+
+    with reported():
+        prompts = read_prompts(point or [], box or [], mask or [], text or [])
+        if not prompts:
+            raise PromptSyntaxError("expected at least one prompt, got none: add, for example, --box 1:40,60,200,300")
+        target = output or Path(f"{video.stem}_masks.mp4")
+        unknown = VideoDescription(name=video.name, width=0, height=0, frame_rate=None)
+        needs_image = open_export(target, unknown).needs_image  # a wrong suffix is told before any work
+
+        from rich.console import Console
+
+        from univs_service.cli.report import print_summary, write_results
+        from univs_service.cli.runs import LocalRun, ServiceRun, load_engine
+
+        console = Console(stderr=True)
+        if url is None:
+            run: Run = LocalRun(load_engine(model, device, threads, short_side), video, prompts, to_frame)
+        else:
+            run = ServiceRun(url, video, prompts, model=model, to_frame=to_frame, needs_image=needs_image)
+        with run, open_export(target, run.video) as sink:
+            summary = write_results(run, [sink], console)
+        print_summary(console, summary, [target])

@@ -1,0 +1,56 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from univs_service.cli.machine import resident_bytes, this_machine
+from univs_service.cli.main import app
+from univs_service.cli.measure import matmul_peak, measure_memory, write_video
+from univs_service.cli.runs import load_engine
+
+
+def test_speed_comes_with_its_machine_and_its_stages_add_up(tmp_path: Path) -> None:
+    options = ["--model", "tiny", "--objects", "3", "--size", "64x96", "--short-side", "64", "--frames", "4"]
+
+    result = CliRunner().invoke(app, ["bench", *options, "--threads", "1", "--json", str(tmp_path / "bench.json")])
+
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "bench.json").read_text())
+    (speed,) = report["speeds"]
+    assert (speed["num_frames"], speed["num_objects"], speed["size"]) == (4, 3, [64, 96])
+    assert speed["weights"] == "untrained"
+    assert sum(speed["stages_s"].values()) == pytest.approx(1 / speed["frames_per_s"], rel=0.02)
+    assert {"decode", "backbone", "pixel decoder", "mask decoder"} <= speed["stages_s"].keys()
+    assert report["machine"]["commit"]
+    assert max(report["matmul_gflops"].values()) > 0
+
+
+def test_size_must_be_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["bench", "--size", "360"])
+
+    assert result.exit_code == 2
+    assert "HEIGHTxWIDTH" in result.output
+
+
+def test_what_a_session_keeps_does_not_grow(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_video(path, (64, 96), 24)
+
+    samples = measure_memory(load_engine("tiny", "cpu", 1, 64), path, num_objects=2, sample_at=(8, 16, 24))
+
+    assert [sample.num_frames for sample in samples] == [8, 16, 24]
+    assert len({sample.session_bytes for sample in samples}) == 1
+
+
+def test_peak_is_of_each_side() -> None:
+    assert all(gflops > 0 for gflops in matmul_peak((64, 128), seconds_each=0.02).values())
+
+
+def test_machine_is_described() -> None:
+    machine = this_machine()
+
+    assert 1 <= machine.num_cores <= (os.cpu_count() or 1)
+    assert machine.memory_gib > 0
+    assert resident_bytes() > 2**20
