@@ -119,9 +119,7 @@ def _decode_tile(
         self_attention=options.self_attention,
         options=DecodeOptions(with_auxiliary=options.with_auxiliary),
     )
-    presence = (
-        model.presence(prediction.embeddings, prediction.mask_logits) if model.presence is not None else None
-    )
+    presence = model.presence(prediction.embeddings, prediction.mask_logits) if model.presence is not None else None
     return ObjectPrediction(prediction.mask_logits, prediction.embeddings, presence, prediction.auxiliary)
 
 

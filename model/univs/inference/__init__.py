@@ -1,0 +1,1 @@
+"""Running a video through the network: prompts and frames in, masks out."""

@@ -221,9 +221,7 @@ class VideoSegmenter:
             ),
         )
 
-    def _judge(
-        self, track: Track, row: int, prediction: ObjectPrediction, prompts: list[VisualPrompt]
-    ) -> _Judgement:
+    def _judge(self, track: Track, row: int, prediction: ObjectPrediction, prompts: list[VisualPrompt]) -> _Judgement:
         """Decide whether the object is in sight, and which pixels are its own."""
         logits = prediction.mask_logits[0, row, 0]
         embedding = prediction.embeddings[0, row]
@@ -243,7 +241,7 @@ class VideoSegmenter:
             presence >= self.options.presence_threshold and similarity > self.options.consistency_threshold
         )
         is_visible = is_believed and bool(mask.any())
-        prior = functional.adaptive_avg_pool2d(logits[None].sigmoid(), self._canvas.grid)[0]
+        prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._canvas.grid)[0]
         mask = mask & is_visible
         return _Judgement(mask, logits > 0, prior, presence * quality, presence, quality, is_visible)
 
