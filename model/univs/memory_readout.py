@@ -7,6 +7,7 @@ instead of the shared one (`PromptQueries.mask_features`). Prompts stay queries;
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +112,7 @@ class MemoryReadout(nn.Module):
         offset = on.features.shape[2]
         bounds = (0, on.num_first, offset, offset + around.num_first, logits.shape[-1])
         best = []
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             if start == stop:
                 best.append(torch.zeros_like(logits[..., 0]))
                 continue

@@ -19,8 +19,8 @@ from univs.inference.options import InferenceOptions, Isolation, paper
 from univs.inference.prompting import check_prompt, given_mask, prompt_prior
 from univs.inference.quality import consistency, stability
 from univs.inference.tracks import Track
-from univs.memory_pool import MemoryPool, PoolShape
 from univs.mask_decoder.separation import SelfAttention
+from univs.memory_pool import MemoryPool, PoolShape
 from univs.model import UniVS
 from univs.object_decoding import ObjectDecodeOptions, ObjectPrediction, decode_objects
 from univs.prompt_encoder.regions import Canvas
