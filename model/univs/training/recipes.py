@@ -1,0 +1,92 @@
+"""Training runs with names. A recipe is a function; what differs from another recipe is what it replaces."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from univs.config import nano, tiny
+from univs.data.clips import ClipConfig
+from univs.data.mixture import MixtureEntry
+from univs.errors import InputError
+from univs.losses.matcher import MatchCosts
+from univs.losses.points import PointSampling
+from univs.training.config import MonitorConfig, OptimizerConfig, TrainConfig
+
+_OPEN_NOTE = "trained on COCO 2017 pictures and annotations (CC BY 4.0) and Clothing Co-Parsing (Apache-2.0)"
+# ImageNet's edges and textures are kept; learning them anew costs a third of the time.
+_EARLY_BACKBONE = ("backbone.stem.", "backbone.stages.0.", "backbone.stages.1.")
+_RESEARCH_NOTE = f"{_OPEN_NOTE}, and on DAVIS 2016 and ECSSD, which are for research only: so are these weights"
+
+
+def nano_vos() -> TrainConfig:
+    """Train `nano` for prompted objects, on data whose licence allows general use."""
+    return TrainConfig(
+        name="nano",
+        model=nano(),
+        note=_OPEN_NOTE,
+        frozen=_EARLY_BACKBONE,
+        mixture=(
+            MixtureEntry("coco_instances", 1.0, is_pasted=True),
+            MixtureEntry("coco_panoptic", 0.2),
+            MixtureEntry("clothing", 0.4, is_pasted=True),
+        ),
+        clip=ClipConfig(num_frames=3, size=(224, 384), max_objects=3),
+        points=PointSampling(num_points=2048),
+        batch_size=4,
+        num_steps=6000,
+    )
+
+
+def nano_research_vos() -> TrainConfig:
+    """Continue from `nano` with DAVIS 2016 and ECSSD."""
+    open_recipe = nano_vos()
+    return replace(
+        open_recipe,
+        name="nano-research",
+        note=_RESEARCH_NOTE,
+        initial_weights="nano",
+        mixture=(
+            MixtureEntry("davis2016", 2.0),
+            MixtureEntry("ecssd", 0.6, is_pasted=True),
+            MixtureEntry("coco_instances", 0.6, is_pasted=True),
+            MixtureEntry("clothing", 0.2, is_pasted=True),
+        ),
+        num_steps=4000,
+        seed=1,
+    )
+
+
+def tiny_smoke() -> TrainConfig:
+    """Train `tiny` for ten steps: does everything fit together?"""
+    return TrainConfig(
+        name="tiny-smoke",
+        model=tiny(),
+        mixture=(MixtureEntry("davis2016", 1.0, is_pasted=True),),
+        clip=ClipConfig(num_frames=3, size=(64, 96), max_objects=2),
+        points=PointSampling(num_points=256),
+        costs=MatchCosts(num_points=256),
+        optimizer=OptimizerConfig(learning_rate=2e-3, backbone_factor=1.0, warmup_steps=2, ema_decay=0.9),
+        monitor=MonitorConfig(log_every=1, picture_every=5, save_every=5),
+        learnable_share=0.5,
+        batch_size=2,
+        num_steps=10,
+        cache_short_side_px=96,
+    )
+
+
+# Names as the command line knows them.
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    "nano_vos": nano_vos,
+    "nano_research_vos": nano_research_vos,
+    "tiny_smoke": tiny_smoke,
+}
+
+
+def find_recipe(name: str) -> TrainConfig:
+    """Give a recipe by name.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if name not in RECIPES:
+        raise InputError(f"expected a recipe of {tuple(RECIPES)}, got {name!r}")
+    return RECIPES[name]()
