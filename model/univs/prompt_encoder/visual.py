@@ -97,9 +97,7 @@ def sample_prompts(
     rest = choose_cells(region[None], options.num_foreground - count, options.choice)
     has_extent = any(not isinstance(prompt, ScribblePrompt) for prompt in areas)
     refused = places[~is_positive][: options.num_background]  # a negative click is background as well
-    around = choose_background_cells(
-        region[None] & has_extent, options.num_background - len(refused), options.choice
-    )
+    around = choose_background_cells(region[None] & has_extent, options.num_background - len(refused), options.choice)
     around = torch.cat([around, refused[None]], dim=1)
     features = [gather_points(level, canvas.to_padded(points)), gather_cells(level[None], rest[None])[0, 0]]
     cells = torch.cat([torch.where(is_positive, places, mark_negative(places)), rest[0]])
