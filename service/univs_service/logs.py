@@ -8,7 +8,7 @@ import structlog
 from univs_service.log_format import LogFormat
 
 # Their request and connection lines say nothing that ours do not.
-_QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn.access", "websockets")
+_QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "websockets")
 
 
 def configure_logs(process: str, level: str = "INFO", log_format: LogFormat = LogFormat.AUTO) -> None:

@@ -1,9 +1,9 @@
-"""A worker in this process on a real Valkey: sessions are made as the gateway makes them, turns are taken one by one."""
+"""A worker in this process on a real Valkey: sessions are made as the gateway makes them, turns taken one by one."""
 
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from univs_service.embedded import EmbeddedValkey
-from univs_service.messages import Command, PromptIn, PushSource, SessionStatus, Video, VideoSource, WorkerInfo
+from univs_service.messages import Command, PromptIn, PushSource, Video, VideoSource, WorkerInfo
 from univs_service.metrics import WorkerMetrics
 from univs_service.settings import Settings
 from univs_service.store import paths
@@ -66,6 +66,7 @@ class Bench:
 
     settings: Settings
     engine: Engine
+    workers: "list[Worker]" = field(default_factory=list)
 
     def create(
         self, session_id: str, prompts: Sequence[PromptIn] = (), *, num_frames: int = 12, **fields: Any
@@ -100,8 +101,12 @@ class Bench:
 
     def send(self, spec: SessionSpec, *commands: Command) -> None:
         """Append commands to a session's log."""
-        for command in commands:
-            self.gateway(lambda store, command=command: store.append(spec, command))
+
+        async def append(store: GatewayStore) -> None:
+            for command in commands:
+                await store.append(spec, command)
+
+        self.gateway(append)
 
     def gateway(self, act: Callable[[GatewayStore], Any]) -> Any:
         """Do something as the gateway."""
@@ -127,7 +132,9 @@ class Bench:
 
     def worker(self, **settings: Any) -> "Worker":
         """A worker of its own; it dies when it is no longer used."""
-        return Worker(self.settings.model_copy(update=settings), self.engine)
+        worker = Worker(self.settings.model_copy(update=settings), self.engine)
+        self.workers.append(worker)
+        return worker
 
 
 class Worker:
@@ -138,15 +145,7 @@ class Worker:
         watchdog = Watchdog(60.0)
         self.keeper = LeaseKeeper(
             self.store,
-            lambda _: WorkerInfo(
-                worker_id="worker",
-                is_ready=True,
-                models=[],
-                num_sessions=0,
-                max_sessions=8,
-                device="cpu",
-                started_at=0.0,
-            ),
+            self.describe,
             watchdog,
             worker_id=f"worker-{id(self)}",
             interval_s=1.0,
@@ -154,6 +153,19 @@ class Worker:
         )
         self.sessions = LiveSessions(engine, self.store, self.keeper, settings, WorkerMetrics())
         self.loop = WorkerLoop(self.store, self.sessions, Scheduler(), watchdog, settings)
+
+    def close(self) -> None:
+        """Close files and connections, as the end of a process does; the sessions stay as they are."""
+        for session in self.sessions._sessions.values():
+            session.close()
+        self.store.close()
+
+    def describe(self, num_sessions: int) -> WorkerInfo:
+        """The heartbeat."""
+        return WorkerInfo(
+            worker_id=f"worker-{id(self)}", is_ready=True, models=[], num_sessions=num_sessions, max_sessions=8,
+            device="cpu", started_at=0.0,
+        )  # fmt: skip
 
     def turn(self, count: int = 1) -> None:
         """Take turns."""
@@ -183,12 +195,18 @@ def engine() -> Engine:
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
     with EmbeddedValkey(tmp_path / "valkey") as valkey:
-        yield Bench(
-            Settings(redis_url=valkey.url, data_dir=tmp_path, model="tiny", snapshot_every=4, worker_lease_s=0.2),
-            engine,
-        )
+        settings = Settings(redis_url=valkey.url, data_dir=tmp_path, model="tiny", snapshot_every=4, worker_lease_s=0.2)
+        made = Bench(settings, engine)
+        yield made
+        for worker in made.workers:
+            worker.close()
 
 
 @pytest.fixture
-def ended() -> tuple[SessionStatus, ...]:
-    return (SessionStatus.DONE, SessionStatus.FAILED, SessionStatus.CLOSED)
+def make_box() -> Callable[..., PromptIn]:
+    return box
+
+
+@pytest.fixture
+def make_pictures() -> Callable[[int], list[np.ndarray[Any, np.dtype[np.uint8]]]]:
+    return pictures
