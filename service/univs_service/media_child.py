@@ -1,17 +1,18 @@
 """The child process of `media.py`: reads one file under limits, answers on stdout. Imports nothing of the service.
 
 `python -m univs_service.media_child MEMORY_BYTES CPU_S probe PATH MAX_PIXELS` prints MediaInfo as JSON;
-`... frame PATH INDEX` prints a JPEG file. A failure is a JSON list of code and detail on stderr.
+`... frames PATH INDEX` prints JPEG files from that frame on. A failure is a JSON list of code and detail on stderr.
 """
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -98,20 +99,30 @@ def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
         )
 
 
-def frame(path: Path, frame_index: int) -> bytes:
-    """Decode from the start, so that frames count exactly as the worker counts them; give one as JPEG."""
+def write_frames(path: Path, first_index: int, output: BinaryIO) -> None:
+    """Write frames as JPEG files from an index to the end, each after its length in four bytes.
+
+    Decodes from the start, so that frames count exactly as the worker counts them. Stands still while nobody reads.
+    """
     index = -1
     with _open(path) as container:
         for index, picture in enumerate(_pictures(container, _video_stream(container))):
-            if index == frame_index:
-                image = _orientation_of(picture).apply(Image.fromarray(picture.to_ndarray(format="rgb24")))
-                file = BytesIO()
-                image.save(file, format="JPEG", quality=_JPEG_QUALITY)
-                return file.getvalue()
-    raise MediaError(
-        "unknown_frame",
-        f"expected a frame from 0 to {index}, got {frame_index}; frames count from 0 in the order they are shown",
-    )
+            if index >= first_index:
+                jpeg = _to_jpeg(picture)
+                output.write(len(jpeg).to_bytes(4, "big") + jpeg)
+                output.flush()
+    if index < first_index:
+        raise MediaError(
+            "unknown_frame",
+            f"expected a frame from 0 to {index}, got {first_index}; frames count from 0 in the order they are shown",
+        )
+
+
+def _to_jpeg(picture: VideoFrame) -> bytes:
+    image = _orientation_of(picture).apply(Image.fromarray(picture.to_ndarray(format="rgb24")))
+    file = BytesIO()
+    image.save(file, format="JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
 
 
 def _open(path: Path) -> InputContainer:
@@ -131,6 +142,8 @@ def _video_stream(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
             return stream
+    if not container.streams:  # what muxers write when they were given no frame
+        raise MediaError("no_frames", f"expected a video stream, got a container with no stream in it; {REMEDY}")
     raise MediaError(
         "not_a_video",
         f"expected a video stream with a known codec, got {len(container.streams)} streams without one; {REMEDY}",
@@ -198,13 +211,15 @@ def main(arguments: list[str]) -> int:
     av.logging.set_level(None)
     try:
         if action == "probe":
-            answer = json.dumps(asdict(probe(Path(path), int(number)))).encode()
+            sys.stdout.write(json.dumps(asdict(probe(Path(path), int(number)))))
         else:
-            answer = frame(Path(path), int(number))
+            write_frames(Path(path), int(number), sys.stdout.buffer)
     except MediaError as error:
         sys.stderr.write(json.dumps([error.code, error.detail]) + "\n")
         return 3
-    sys.stdout.buffer.write(answer)
+    except BrokenPipeError:  # nobody reads any more
+        os.close(sys.stdout.fileno())
+        os._exit(0)
     return 0
 
 

@@ -15,10 +15,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UNIVS_", frozen=True, extra="forbid")
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis >= 7 or Valkey >= 8")
-    redis_timeout_s: float = Field(
-        default=5.0, gt=0, description="one answer of Redis, and a connection to it"
+    redis_url: str = Field(  # may hold a password: kept out of the repr, and so out of logs
+        default="redis://127.0.0.1:6379/0", repr=False, description="Redis >= 7 or Valkey >= 8"
     )
+    redis_timeout_s: float = Field(default=5.0, gt=0, description="one answer of Redis, and a connection to it")
     data_dir: Path = Field(default=Path("univs-data"), description="uploads, pushed frames, results")
     log_level: str = "INFO"
 
@@ -29,12 +29,8 @@ class Settings(BaseSettings):
         default=(), description="origins besides the service's own whose pages may open a websocket"
     )
     hello_timeout_s: float = Field(default=10.0, gt=0)
-    probe_timeout_s: float = Field(
-        default=20.0, gt=0, description="for reading an upload's header and packets"
-    )
-    probe_memory_bytes: int = Field(
-        default=2 * GIBIBYTE, gt=0, description="address space of the reading process"
-    )
+    probe_timeout_s: float = Field(default=20.0, gt=0, description="for reading an upload's header and packets")
+    probe_memory_bytes: int = Field(default=2 * GIBIBYTE, gt=0, description="address space of the reading process")
     max_probes: int = Field(default=4, ge=1, description="reading processes at a time")
 
     # worker
@@ -46,9 +42,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, description="CPU threads of the model; 0 leaves it to torch")
     max_sessions: int = Field(default=8, ge=1, description="sessions that one worker runs side by side")
     snapshot_every: int = Field(default=10, ge=1, description="frames between two snapshots of a session")
-    worker_lease_s: float = Field(
-        default=5.0, gt=0, description="a silent worker loses its sessions after this"
-    )
+    worker_lease_s: float = Field(default=5.0, gt=0, description="a silent worker loses its sessions after this")
     step_timeout_s: float = Field(default=120.0, gt=0, description="a step longer than this counts as hung")
     heartbeat_s: float = Field(default=1.0, gt=0)
     max_takeovers: int = Field(

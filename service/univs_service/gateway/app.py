@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             stop.set()
             await tidying
+            await gateway.media.close()
             await gateway.store.close()
 
     app = FastAPI(title="UniVS", version=_version(), description=_DESCRIPTION, lifespan=lifespan)

@@ -1,7 +1,7 @@
 """Commands to a session, checked before they enter its log; routes and the websocket share them."""
 
 from univs_service.errors import ConflictError, InvalidInputError
-from univs_service.gateway.prompts import check_prompts
+from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import Gateway, new_id
 from univs_service.messages import (
     AddPrompt,
@@ -21,7 +21,7 @@ async def add_prompt(gateway: Gateway, spec: SessionSpec, prompt: PromptIn) -> t
     Returns:
         Whether it is new, and its id.
     """
-    check_prompts([prompt], spec, await gateway.models())
+    check_prompt(prompt, spec, await gateway.models())
     if prompt.prompt_id is None:
         prompt = prompt.model_copy(update={"prompt_id": new_id()})
     is_new = await gateway.store.append(spec, AddPrompt(prompt=prompt))

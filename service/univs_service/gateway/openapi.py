@@ -11,7 +11,7 @@ _PROBLEM: Final[dict[str, Any]] = {  # Any: fragments of an OpenAPI document, as
     "description": "What was expected, what came and what to do (RFC 9457)",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM, 422: _PROBLEM}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
 
 
 def form_body(properties: Mapping[str, object], required: Sequence[str]) -> dict[str, Any]:

@@ -21,13 +21,14 @@ from univs_service.errors import (
     TooLargeError,
     every_error,
 )
+from univs_service.gateway.openapi import PROBLEMS
 from univs_service.gateway.state import gateway_of
 from univs_service.messages import FieldError
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_FIELD_ERRORS = 20
 _logger = logging.getLogger(__name__)
-router = APIRouter()
+router = APIRouter(tags=["service"], responses=PROBLEMS)
 
 
 def problem_response(error: ServiceError, instance: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -119,7 +120,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     )
 
 
-@router.get("/problems/{code}", response_class=PlainTextResponse, tags=["service"], summary="Explain a problem")
+@router.get("/problems/{code}", response_class=PlainTextResponse)
 async def explain(code: str) -> PlainTextResponse:
     """Explain a problem type; `type` in every problem leads here."""
     for error in every_error():

@@ -9,24 +9,29 @@ from univs_service.store.records import SessionSpec
 _COORDINATES = "coordinates are pixels of the displayed frame"
 
 
-def check_prompts(prompts: Sequence[PromptIn], spec: SessionSpec, models: Sequence[ModelInfo]) -> None:
-    """Refuse prompts that lie outside the video or that no loaded weights of the session's model can serve.
+def check_prompt(
+    prompt: PromptIn, spec: SessionSpec, models: Sequence[ModelInfo], where: Sequence[str | int] = ()
+) -> None:
+    """Refuse a prompt that lies outside the video or that no loaded weights of the session's model can serve.
 
+    Args:
+        prompt: as the client sent it.
+        spec: of its session.
+        models: what the workers have loaded; with none, every kind of prompt is let through.
+        where: steps to the prompt in the client's request.
     Raises:
         UnsupportedPromptError, PromptOutOfRangeError, InvalidInputError
     """
-    for number, prompt in enumerate(prompts):
-        where: list[str | int] = ["prompts", number] if len(prompts) > 1 else []
-        _check_kind(prompt, spec, models)
-        _check_frame(prompt, spec, where)
-        for field, problem in _outside(prompt, spec):
-            raise PromptOutOfRangeError(
-                f"expected every coordinate inside the frame, 0..{spec.frame_width} x 0..{spec.frame_height} pixels, "
-                f"got {problem} (object {prompt.object_id}); {_COORDINATES}",
-                errors=[FieldError(loc=[*where, *field], msg=f"{problem} lies outside the frame")],
-            )
-        if prompt.mask is not None:
-            _check_mask(prompt.mask, spec, where)
+    _check_kind(prompt, spec, models, where)
+    _check_frame(prompt, spec, where)
+    for field, problem in _outside(prompt, spec):
+        raise PromptOutOfRangeError(
+            f"expected every coordinate inside the frame, 0..{spec.frame_width} x 0..{spec.frame_height} pixels, "
+            f"got {problem} (object {prompt.object_id}); {_COORDINATES}",
+            errors=[FieldError(loc=[*where, *field], msg=f"{problem} lies outside the frame")],
+        )
+    if prompt.mask is not None:
+        _check_mask(prompt.mask, spec, where)
 
 
 def kind_of(prompt: PromptIn) -> PromptKind:
@@ -40,13 +45,14 @@ def kind_of(prompt: PromptIn) -> PromptKind:
     return "scribble" if prompt.scribble is not None else "text"
 
 
-def _check_kind(prompt: PromptIn, spec: SessionSpec, models: Sequence[ModelInfo]) -> None:
+def _check_kind(prompt: PromptIn, spec: SessionSpec, models: Sequence[ModelInfo], where: Sequence[str | int]) -> None:
     kind = kind_of(prompt)
     for model in models:
         if model.name == spec.model and kind not in model.prompts:
             raise UnsupportedPromptError(
                 f"expected a prompt that model {model.name!r} can serve ({', '.join(model.prompts)}), got {kind}; "
-                "use one of these, or a model that /v1/models lists with it"
+                "use one of these, or a model that /v1/models lists with it",
+                errors=[FieldError(loc=[*where, kind], msg=f"model {model.name!r} serves no prompts of this kind")],
             )
 
 
@@ -87,7 +93,7 @@ def _check_mask(mask: RleMask, spec: SessionSpec, where: Sequence[str | int]) ->
             f"got {list(mask.size)}; resize the mask to the displayed frame",
             errors=[FieldError(loc=[*where, "mask", "size"], msg="must be height and width of the frame")],
         )
-    runs = _run_lengths(mask.counts)
+    runs = run_lengths(mask.counts)
     area, total = sum(runs[1::2]), sum(runs)
     if min(runs, default=0) < 0 or total != spec.frame_height * spec.frame_width or area == 0:
         raise InvalidInputError(
@@ -97,8 +103,8 @@ def _check_mask(mask: RleMask, spec: SessionSpec, where: Sequence[str | int]) ->
         )
 
 
-def _run_lengths(counts: str) -> list[int]:
-    """Read compressed run lengths so far as they can be read; a wrong string gives a wrong sum.
+def run_lengths(counts: str) -> list[int]:
+    """Read COCO compressed run lengths; a string that is none gives a wrong sum.
 
     The libraries trust their input; this is the check that it deserves it. Five bits a character from '0' on, low
     bits first, bit 5 says that more follow, bit 4 of the last is the sign; from the third on, differences.

@@ -11,7 +11,7 @@ from univs_service.errors import BadRequestError, TooLargeError, TooManyError, U
 from univs_service.gateway.commands import check_range
 from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
 from univs_service.gateway.problems import invalid_input
-from univs_service.gateway.prompts import check_prompts
+from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
 from univs_service.gateway.uploads import IncomingVideo, check_declared_size, store_video
 from univs_service.messages import (
@@ -51,7 +51,8 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
     models = await gateway.models()
     spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
     _check_counts(wish.prompts, gateway)
-    check_prompts(wish.prompts, spec, models)
+    for number, prompt in enumerate(wish.prompts):
+        check_prompt(prompt, spec, models, where=["prompts", number])
     prompts = [
         prompt if prompt.prompt_id else prompt.model_copy(update={"prompt_id": new_id()}) for prompt in wish.prompts
     ]

@@ -111,7 +111,7 @@ def read_message(message: str | bytes) -> ClientMessage:
         return _CLIENT_MESSAGE.validate_json(message)
     except ValidationError as error:
         first = error.errors()[0]
-        if first["type"] in {"json_invalid", "union_tag_invalid", "union_tag_not_found", "model_attributes_type"}:
+        if not first["loc"]:  # no JSON, no object, or of no known type
             raise BadMessageError(f"expected a JSON object with a known `type`, got: {first['msg']}") from error
         raise invalid_input(error, "a message") from error
 
