@@ -17,6 +17,9 @@ import { Timeline } from "./timeline.js";
 import { framesPerSecond } from "./video.js";
 import { WeightsNote } from "./weights_note.js";
 
+const DELETE_ATTEMPTS = 20;
+const DELETE_WAIT_MS = 250;
+
 class Studio {
   constructor() {
     this.video = null;
@@ -120,7 +123,7 @@ class Studio {
     const { video_id: videoId } = this.video;
     await this.#leaveVideo();
     try {
-      await deleteVideo(videoId);
+      await deleteWhenFree(videoId);
     } catch (error) {
       this.notices.showError(error);
     }
@@ -295,6 +298,19 @@ class Studio {
       make("b", "", this.fileName),
       ...rest.filter((words) => words !== null).map((words) => make("span", "", words)),
     );
+  }
+}
+
+/** Delete a video; the worker may need a moment to let go of it after its session was closed. */
+async function deleteWhenFree(videoId) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await deleteVideo(videoId);
+      return;
+    } catch (error) {
+      if (error.problem?.code !== "video_in_use" || attempt === DELETE_ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, DELETE_WAIT_MS));
+    }
   }
 }
 
