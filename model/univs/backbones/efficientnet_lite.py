@@ -43,23 +43,40 @@ _LITE0 = (
 
 
 class SamePadConvNorm(ConvNorm):
-    """Convolution whose output has ceil(size / stride) cells, frozen batch norm."""
+    """Convolution whose output has ceil(size / stride) cells, frozen batch norm.
+
+    Once folded, a strided kernel gets a row and a column of zeros in front: even sizes then need the same padding on
+    both sides, which costs no padded copy of the input.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
     ) -> None:
-        padding = kernel_size // 2 if stride == 1 else 0
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, eps=_EPS
-        )
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, groups=groups, eps=_EPS)
+        self.num_leading_zeros = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [N, C_in, H, W] -> [N, C_out, ceil(H / stride), ceil(W / stride)]."""
-        kernel_size, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        if stride > 1:
-            rows, columns = (max(0, (-(-side // stride) - 1) * stride + kernel_size - side) for side in x.shape[-2:])
-            x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
-        return super().forward(x)
+        top, bottom = self._margins(x.shape[-2])
+        left, right = self._margins(x.shape[-1])
+        if top == bottom and left == right:
+            return self.convolve(x, (top, left))
+        return self.convolve(functional.pad(x, (left, right, top, bottom)), (0, 0))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Write the norm into the convolution, and zeros in front of a strided kernel."""
+        super().fold()
+        if self.conv.stride[0] > 1 and not self.num_leading_zeros:
+            self.num_leading_zeros = 1
+            self.conv.weight = nn.Parameter(functional.pad(self.conv.weight, (1, 0, 1, 0)), requires_grad=False)
+
+    def _margins(self, side: int) -> tuple[int, int]:
+        """Give the zeros needed before and behind a side."""
+        kernel_size = self.conv.weight.shape[-1] - self.num_leading_zeros
+        stride = self.conv.stride[0]
+        total = max(0, (-(-side // stride) - 1) * stride + kernel_size - side)
+        return total // 2 + self.num_leading_zeros, total - total // 2
 
 
 class InvertedBottleneck(nn.Module):

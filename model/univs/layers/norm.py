@@ -46,26 +46,27 @@ class ConvNorm(nn.Module):
         kernel_size: int,
         *,
         stride: int = 1,
-        padding: int | None = None,
         groups: int = 1,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        padding = kernel_size // 2 if padding is None else padding
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=False
-        )
+        self.padding = (kernel_size // 2, kernel_size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, groups=groups, bias=False)
         self.norm: FrozenBatchNorm | None = FrozenBatchNorm(out_channels, eps)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [N, C_in, H, W] -> [N, C_out, H', W']."""
+        return self.convolve(x, self.padding)
+
+    def convolve(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """Convolve with zeros on both sides of the rows and of the columns."""
         conv = self.conv
         weight, bias = conv.weight, conv.bias
         if self.norm is not None:
             scale, bias = self.norm.affine()
             weight = weight * scale[:, None, None, None]
-        return functional.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return functional.conv2d(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
 
     @torch.no_grad()
     def fold(self) -> None:
