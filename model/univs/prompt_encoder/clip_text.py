@@ -48,7 +48,7 @@ class ClipTextTower(nn.Module):
 
         Texts longer than 77 tokens are cut, and end with the end token.
         """
-        words = self._run([f"{text}." for text in texts], cut=False)[1]
+        words = self.features([f"{text}." for text in texts], cut=False)[1]
         return TextFeatures(self.encode_names(texts), words)
 
     @torch.no_grad()
@@ -57,10 +57,10 @@ class ClipTextTower(nn.Module):
         rows = []
         for name in names:
             sentences = [f"{name}.", *(template(name) for template in OPENAI_IMAGENET_TEMPLATES)]
-            rows.append(self._run(sentences, cut=True)[0].mean(dim=0))
+            rows.append(self.features(sentences, cut=True)[0].mean(dim=0))
         return torch.stack(rows) if rows else self.tower.positional_embedding.new_zeros(0, self.text_dim)
 
-    def _run(self, texts: Sequence[str], *, cut: bool) -> tuple[Tensor, Tensor]:
+    def features(self, texts: Sequence[str], *, cut: bool) -> tuple[Tensor, Tensor]:
         """Give sentence features [N, 640] and projected words [N, 77, 640].
 
         Attention looks back only, so what follows the last end token can be cut when just sentences are wanted.

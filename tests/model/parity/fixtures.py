@@ -7,6 +7,7 @@ skipped.
 import importlib.util
 import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -42,7 +43,7 @@ def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
 
 def fill(module: nn.Module, prefix: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     """Give every tensor of a module the deterministic value of its published name."""
-    value_of = _fill_rule()
+    value_of = fill_rule()
     state = {}
     for key, tensor in module.state_dict().items():
         name = published_key(prefix + key)
@@ -76,7 +77,9 @@ def assert_close(got: Tensor, expected: Tensor) -> None:
     assert share >= 0.99, f"only {share:.4f} of the entries are within {limit:.1e}"
 
 
-def _fill_rule() -> Fill:
+@cache
+def fill_rule() -> Fill:
+    """Load the rule that gives every published name its value."""
     spec = importlib.util.spec_from_file_location("published_fill", FOLDER / "fill.py")
     assert spec is not None
     assert spec.loader is not None

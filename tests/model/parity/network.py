@@ -1,0 +1,62 @@
+"""The whole network with the deterministic weights, and clips of the fixtures."""
+
+import json
+from functools import cache
+
+import torch
+from tests.model.parity.fixtures import FOLDER, fill_rule, read
+from torch import Tensor
+
+from univs.config import UniVSConfig, r50, swin_b, swin_l, swin_t
+from univs.convert import Conversion, convert_published
+from univs.model import UniVS
+from univs.types import ClipFeatures
+
+VARIANTS = {"r50": r50(), "swint": swin_t(), "swinb": swin_b(), "swinl": swin_l()}
+
+
+def layout(name: str, part: str = "state_dict") -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a published file."""
+    entries = json.loads((FOLDER / f"keys_{name}.json").read_text())[part]
+    return {key: tuple(entry["shape"]) for key, entry in entries.items()}
+
+
+def filled(names: dict[str, tuple[int, ...]], prefix: str = "") -> dict[str, Tensor]:
+    """Give every name the value of the fill rule."""
+    value_of = fill_rule()
+    return {
+        name: torch.zeros(shape, dtype=torch.int64)
+        if name.endswith("relative_position_index")
+        else torch.from_numpy(value_of(prefix + name, shape))
+        for name, shape in names.items()
+    }
+
+
+def converted(name: str, config: UniVSConfig) -> tuple[UniVS, Conversion]:
+    """Bring a checkpoint made by the fill rule to our network, as a published one would be."""
+    model = UniVS(config)
+    conversion = convert_published(filled(layout(name)), model.state_dict())
+    model.load_state_dict(conversion.state, strict=False)
+    return model, conversion
+
+
+@cache
+def network(name: str) -> UniVS:
+    """Build a variant in float64, once for all tests."""
+    model, _ = converted(name, VARIANTS[name])
+    return model.double().eval().requires_grad_(False)
+
+
+@cache
+def clip(name: str) -> ClipFeatures:
+    """Encode the frames of the decoder fixtures."""
+    images = read("pixel_decoder_r50")["images_uint8"]  # [2, H, W, 3]
+    if name == "swint":
+        images = read("backbone_swint")["image_uint8"]
+    frames = images.permute(0, 3, 1, 2)[None]
+    return network(name).encode_frames(frames, torch.arange(len(images))[None])
+
+
+@cache
+def class_table() -> Tensor:
+    return torch.from_numpy(fill_rule()("clip_cls_text_emb", (3938, 640))).double()
