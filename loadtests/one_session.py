@@ -66,7 +66,7 @@ class Report:
 
 
 async def time_session(client: AsyncUniVSClient, video: Video, prompts: Sequence[PromptIn]) -> SessionTimes:
-    """Run one session to its end and delete it."""
+    """Run one session to its end and leave it."""
     start = time.perf_counter()
     session = await client.create_session(video, prompts)
     times: list[float] = []

@@ -99,7 +99,7 @@ class LocalRun(AbstractContextManager["Run"]):
 
 
 class ServiceRun(AbstractContextManager["Run"]):
-    """Upload the file to a service and read the results as they come; the session is deleted at the end."""
+    """Upload the file to a service and read the results as they come; the session is stopped at the end."""
 
     def __init__(
         self,

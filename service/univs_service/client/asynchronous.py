@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,7 @@ class AsyncUniVSClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._retry_for_s = retry_for_s
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._http = httpx.AsyncClient(
             base_url=url,
             transport=transport,
@@ -140,7 +142,7 @@ class AsyncUniVSClient:
         await self._request("POST", f"{_path(session)}/propagate", content=body)
 
     async def delete(self, session: Session | str) -> None:
-        """Close a session and forget its results; doing it twice is no error."""
+        """Stop a session; what results it has can still be read. Doing it twice is no error."""
         await self._request("DELETE", _path(session), retry=True)
 
     # --- results ----------------------------------------------------------------------------------
@@ -157,13 +159,15 @@ class AsyncUniVSClient:
             window: events that may be under way unacknowledged; a slow reader slows the session down.
         """
         url = self._http.base_url.join(f"{_path(session)}/stream".lstrip("/"))
-        return EventStream(
+        stream = EventStream(
             str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws")),
             last_seq=last_seq,
             until_closed=until_closed,
             retry_for_s=self._retry_for_s,
             window=window,
         )
+        self._streams.add(stream)
+        return stream
 
     async def results(self, session: Session | str) -> AsyncGenerator[StreamEvent, None]:
         """Give every event there is so far, from the start, and end; needs no open stream."""
@@ -191,7 +195,9 @@ class AsyncUniVSClient:
             return False
 
     async def aclose(self) -> None:
-        """Close the connections; sessions go on."""
+        """Close the connections, streams too; sessions go on."""
+        for stream in list(self._streams):
+            await stream.aclose()
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:

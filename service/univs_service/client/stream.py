@@ -48,7 +48,7 @@ _RETRYABLE_STATUS = frozenset({408, 425, 429})
 class EventStream:
     """Events of one session, each once and in order; made by `AsyncUniVSClient.stream`.
 
-    Iterating ends after `run.done` (or, with `until_closed`, after `session.closed`).
+    Iterating ends after the `run.done` of the last run (or, with `until_closed`, after `session.closed`).
 
     Raises (from iterating):
         ProblemError: the session failed or is unknown, or the service refused a message; in the last case the
@@ -106,6 +106,7 @@ class EventStream:
                     continue
                 case event:
                     return await self._accept(event)
+        await self.aclose()
         raise StopAsyncIteration
 
     async def push_frame(self, frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | None = None) -> None:
@@ -168,12 +169,12 @@ class EventStream:
         match event:
             case FrameResultEvent() | FrameDropped() | FrameError():
                 self._unanswered.pop(event.frame_index, None)
-            case RunDone():
-                self._is_over = not self._until_closed
+            case RunDone(reason=reason):
+                self._is_over = reason != "superseded" and not self._until_closed
             case SessionClosed():
                 self._is_over = True
             case SessionFailed(problem=problem):
-                self._is_over = True
+                await self.aclose()
                 raise ProblemError(problem)
             case _:
                 pass

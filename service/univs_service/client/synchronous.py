@@ -80,7 +80,7 @@ class UniVSClient:
         self._portal.call(self._client.propagate, session, from_frame, to_frame)
 
     def delete(self, session: Session | str) -> None:
-        """Close a session and forget its results."""
+        """Stop a session; what results it has can still be read."""
         self._portal.call(self._client.delete, session)
 
     def stream(
