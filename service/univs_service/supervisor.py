@@ -135,7 +135,9 @@ class Supervisor:
                 ]
                 await self._keep_all_alive(self._url(server), started_s)
             finally:
-                await self._stop_all()
+                if self._valkey is not None:
+                    self._valkey.stop()
+                logger.info("service stopped")
 
     def _start_valkey(self) -> str:
         if "redis_url" in self._settings.model_fields_set:
@@ -157,7 +159,7 @@ class Supervisor:
         )
 
     async def _keep_all_alive(self, url: str, started_s: float) -> None:
-        keepers = [asyncio.create_task(keep_alive(child)) for child in self._children]
+        keepers = [asyncio.create_task(keep_alive(child, self._stop)) for child in self._children]
         if self._valkey is not None:
             keepers.append(asyncio.create_task(self._keep_valkey_alive(self._valkey)))
         ready = asyncio.create_task(self._announce_when_ready(url, started_s))
@@ -167,6 +169,8 @@ class Supervisor:
             for task in done:
                 task.result()
         finally:
+            self._stop.set()
+            await self._stop_children()
             for task in (*keepers, ready, stop):
                 task.cancel()
             await asyncio.gather(*keepers, ready, stop, return_exceptions=True)
@@ -175,6 +179,8 @@ class Supervisor:
         delays = _Delays("valkey")
         while True:
             code = await asyncio.to_thread(valkey.wait)
+            if self._stop.is_set():
+                return
             await delays.pause(code, (f"see {valkey.log_path}",))
             valkey.stop()
             valkey.start()
@@ -209,16 +215,16 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop)
 
-    async def _stop_all(self) -> None:
+    async def _stop_children(self) -> None:
         for child in self._children:  # the gateway first: no new work; the worker then writes its snapshots
+            started_s = time.monotonic()
             await child.stop(_STOP_TIMEOUT_S)
-        if self._valkey is not None:
-            self._valkey.stop()
-        logger.info("service stopped")
+            seconds = round(time.monotonic() - started_s, 2)
+            logger.info("child stopped", extra={"child": child.name, "stop_s": seconds})
 
 
-async def keep_alive(child: ChildProcess) -> None:
-    """Run a child for ever, starting it again when it ends, after longer and longer pauses.
+async def keep_alive(child: ChildProcess, stop: asyncio.Event) -> None:
+    """Run a child until `stop`, starting it again when it ends, after longer and longer pauses.
 
     Raises:
         ChildGaveUpError: after too many quick deaths in a row, or when its settings can never work.
@@ -226,6 +232,8 @@ async def keep_alive(child: ChildProcess) -> None:
     delays = _Delays(child.name)
     while True:
         code = await child.run()
+        if stop.is_set():
+            return
         await delays.pause(code, child.last_lines)
 
 

@@ -46,6 +46,7 @@ def write_clip(path: Path, num_frames: int, codec: str = "ffv1", pixel_format: s
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = SIZE
         stream.pix_fmt = pixel_format
+        container.start_encoding()
         for picture in pictures(num_frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
@@ -55,7 +56,12 @@ def write_clip(path: Path, num_frames: int, codec: str = "ffv1", pixel_format: s
 def box(object_id: int = 1, frame_index: int = 0) -> dict[str, Any]:
     """A prompt on the square."""
     left = 4 + frame_index % 40
-    return {"object_id": object_id, "frame_index": frame_index, "box": [left, 16, left + 16, 32]}
+    return {
+        "prompt_id": f"object {object_id} in frame {frame_index}",
+        "object_id": object_id,
+        "frame_index": frame_index,
+        "box": [left, 16, left + 16, 32],
+    }
 
 
 @dataclass

@@ -74,7 +74,8 @@ def test_a_prompt_on_the_way_counts_from_its_frame_on(
 ) -> None:
     session = running_service.start_session(make_clip(60), [make_box()])
     with running_service.socket(session["session_id"]) as socket:
-        socket.send(json.dumps({"type": "prompt.add", "prompt_id": "second", **make_box(object_id=2, frame_index=55)}))
+        prompt = make_box(object_id=2, frame_index=55) | {"prompt_id": "second"}
+        socket.send(json.dumps({"type": "prompt.add", **prompt}))
         events = list(read_events(socket))
     assert "second" in {event.get("prompt_id") for event in events if event["type"] == "prompt.applied"}
     last = masks([event for event in events if event.get("run_id", 1) == 1])

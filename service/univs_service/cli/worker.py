@@ -17,9 +17,14 @@ def worker(
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.AUTO,
 ) -> None:
     """Run one worker against UNIVS_REDIS_URL; it shares the data folder with the gateway."""
+    import logging
+    import os
+
     from univs_service.logs import configure_logs
     from univs_service.worker.main import run_worker
 
     settings = overridden(model=model, device=device, threads=threads)
     configure_logs("worker", settings.log_level, log_format)
-    raise typer.Exit(run_worker(settings))
+    code = run_worker(settings)
+    logging.shutdown()
+    os._exit(code)  # everything is stored and closed; taking torch apart would last for seconds
