@@ -59,7 +59,7 @@ def tiny_smoke() -> TrainConfig:
     """Train `tiny` for ten steps: does everything fit together?"""
     return TrainConfig(
         name="tiny-smoke",
-        model=tiny(),
+        model=replace(tiny(), text_dim=512),
         mixture=(MixtureEntry("davis2016", 1.0, is_pasted=True),),
         clip=ClipConfig(num_frames=3, size=(64, 96), max_objects=2),
         points=PointSampling(num_points=256),

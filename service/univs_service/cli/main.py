@@ -13,9 +13,11 @@ import typer
 from univs_service.cli.bench import bench
 from univs_service.cli.demo import demo
 from univs_service.cli.doctor import doctor
+from univs_service.cli.eval import evaluate
 from univs_service.cli.gateway import gateway
 from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
+from univs_service.cli.train import train
 from univs_service.cli.worker import worker
 
 app = typer.Typer(
@@ -42,8 +44,9 @@ def _root(
     """Take the options of `univs` itself."""
 
 
-for _command in (serve, gateway, worker, segment, demo, doctor):
+for _command in (serve, gateway, worker, segment, demo, train, doctor):
     app.command()(_command)
+app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")
 
 
