@@ -171,7 +171,7 @@ class ClipFeatures:
 
 @dataclass(frozen=True, slots=True)
 class PromptTokens:
-    """A prompt encoded: L tokens per object."""
+    """A prompt encoded: L tokens per object. T may be 1, for tokens that all frames of a clip share."""
 
     features: Tensor  # [B, Q, T, L, C]
     positions: Tensor | None  # [B, Q, T, L, C]; None for text, which has no place

@@ -62,7 +62,6 @@ class VisualQueryEncoder(nn.Module):
         """
         options = options or QueryOptions()
         batch, num_objects = tokens.cells.shape[:2]
-        num_frames = frame_indices.shape[1]
         exists = (~tokens.is_padding)[..., None]
         positions = exists * encode_cells(
             tokens.places, tokens.source_indices[..., None], tokens.grid_size, tokens.features
@@ -72,15 +71,14 @@ class VisualQueryEncoder(nn.Module):
         content = torch.einsum("bqtpr,bqprc->bqtc", weights, features) + self.task
         position = torch.einsum("bqtpr,bqprc->bqtc", weights, positions)
         blank = torch.zeros_like(tokens.is_padding) if options.blanks_attend else tokens.is_padding
-        every_frame = (-1, -1, num_frames, -1)
         return PromptQueries(
             kind=PromptKind.VISUAL,
             content=content,
             position=position,
             tokens=PromptTokens(
-                features=features.flatten(2, 3)[:, :, None].expand(*every_frame, -1),
-                positions=positions.flatten(2, 3)[:, :, None].expand(*every_frame, -1),
-                is_padding=blank.flatten(2, 3)[:, :, None].expand(*every_frame),
+                features=features.flatten(2, 3)[:, :, None],
+                positions=positions.flatten(2, 3)[:, :, None],
+                is_padding=blank.flatten(2, 3)[:, :, None],
             ),
             is_padding=(
                 torch.zeros(batch, num_objects, dtype=torch.bool, device=content.device)
