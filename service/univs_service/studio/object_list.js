@@ -123,7 +123,7 @@ class Row {
     const forget = makeButton("", `Remove the marks of ${name} on frame ${frame}`, () =>
       this.project.removeMarks(this.id, frame),
     );
-    forget.textContent = "×";
+    forget.append(icon("close"));
     chip.append(jump, forget);
     return chip;
   }
