@@ -131,6 +131,11 @@ def _open(path: Path) -> InputContainer:
         # "file:" keeps a name from being read as a protocol.
         return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="ignore")
     except av.FFmpegError as error:
+        if _begins_like_a_video(path):
+            raise MediaError(
+                "damaged_video",
+                f"expected a whole video file, but it breaks off or is damaged ({error.strerror}); {REMEDY}",
+            ) from error
         raise MediaError(
             "not_a_video",
             f"expected a video file (MP4, MOV, Matroska, WebM, AVI, MPEG, GIF ...), but it cannot be opened: "
@@ -138,12 +143,22 @@ def _open(path: Path) -> InputContainer:
         ) from error
 
 
+def _begins_like_a_video(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" or start.startswith((b"\x1aE\xdf\xa3", b"OggS", b"FLV")) or start[8:] == b"AVI "
+
+
 def _video_stream(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
             return stream
     if not container.streams:  # what muxers write when they were given no frame
-        raise MediaError("no_frames", f"expected a video stream, got a container with no stream in it; {REMEDY}")
+        raise MediaError(
+            "no_frames",
+            "expected a video stream, but the container holds none: it was cut off, or written without a frame; "
+            + REMEDY,
+        )
     raise MediaError(
         "not_a_video",
         f"expected a video stream with a known codec, got {len(container.streams)} streams without one; {REMEDY}",

@@ -17,6 +17,7 @@ from univs_service.errors import (
     StoreUnavailableError,
     TooManyError,
     UnknownSessionError,
+    VideoInUseError,
 )
 from univs_service.messages import (
     AddPrompt,
@@ -225,6 +226,30 @@ async def test_a_snapshot_comes_back_as_it_was_and_goes_with_the_session(
     assert worker_store.read_snapshot("s") == snapshot
     worker_store.finish(claim.lease, SessionStatus.DONE, 1, [b"{}"], next_frame=7, num_objects=0)
     assert worker_store.read_snapshot("s") is None
+
+
+async def test_a_long_log_loses_what_a_snapshot_covers(store: GatewayStore, worker_store: WorkerStore) -> None:
+    spec = push_spec()
+    await store.create_session(spec, [])
+    claim = worker_store.claim("one", WEIGHTS)
+    assert claim is not None
+    for frame_index in range(500):
+        await store.append(spec, push(frame_index))
+    commands = worker_store.read_commands("s", count=1000)
+    snapshot = Snapshot(next_frame=490, log_id=commands[490].log_id, seq=490, data=b"")
+    worker_store.save_snapshot(claim.lease, snapshot)
+    assert len(worker_store.read_commands("s", count=1000)) < 120
+    assert worker_store.read_commands("s", after=snapshot.log_id) == commands[491:]
+
+
+async def test_ended_sessions_no_longer_hold_their_video(store: GatewayStore) -> None:
+    ended, running = video_spec("ended"), video_spec("running")
+    for spec in (ended, running):
+        await store.create_session(spec, [])
+    await store.append(ended, CloseSession())
+    await store.prune_video_users()
+    with pytest.raises(VideoInUseError, match="running"):
+        await store.forget_video("local", "a" * 64)
 
 
 async def test_every_key_of_an_ended_session_expires(

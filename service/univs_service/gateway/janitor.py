@@ -25,6 +25,7 @@ async def tidy(gateway: Gateway, stop: asyncio.Event) -> None:
             await expire_sessions(gateway)
             if time.monotonic() - swept_at > _SWEEP_EVERY_S:
                 swept_at = time.monotonic()
+                await gateway.store.prune_video_users()
                 await sweep_files(gateway)
         except StoreUnavailableError as error:
             _logger.warning("store unavailable", extra={"detail": error.detail})

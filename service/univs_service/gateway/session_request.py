@@ -13,7 +13,7 @@ from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
 from univs_service.gateway.problems import invalid_input
 from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
-from univs_service.gateway.uploads import IncomingVideo, check_declared_size, store_video
+from univs_service.gateway.uploads import IncomingVideo, check_declared_size, read_video, store_video
 from univs_service.messages import (
     Incoming,
     ModelInfo,
@@ -47,7 +47,7 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
         wish = await _read_json(request, gateway)
         video = None
         if isinstance(wish.source, VideoSource):
-            video = await gateway.store.read_video(PRINCIPAL, wish.source.video_id)
+            video = await read_video(gateway, wish.source.video_id)
     models = await gateway.models()
     spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
     _check_counts(wish.prompts, gateway)

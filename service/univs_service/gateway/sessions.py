@@ -1,5 +1,6 @@
 """Routes of sessions: make them, speak to them, read where they stand and what they gave."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
@@ -12,6 +13,7 @@ from univs_service.gateway.state import PRINCIPAL, Gateway, GatewayDependency
 from univs_service.messages import PromptIn, Propagate, Session
 from univs_service.store.records import SessionState
 
+_logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=PROBLEMS)
 SessionId = Annotated[str, Path(description="as POST /v1/sessions gave it")]
 
@@ -55,6 +57,7 @@ async def post_session(request: Request, response: Response, gateway: GatewayDep
     spec, prompts = await read_session_request(request, gateway)
     await gateway.store.create_session(spec, prompts)
     gateway.metrics.sessions_created.labels(spec.source.kind).inc()
+    _logger.info("session created", extra={"session_id": spec.session_id, "source": spec.source.kind})
     response.headers["Location"] = f"/v1/sessions/{spec.session_id}"
     return describe(request, await gateway.store.read_state(PRINCIPAL, spec.session_id))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from contextlib import suppress
 
@@ -43,6 +44,7 @@ from univs_service.messages import (
 from univs_service.store.follow import EventFollower
 from univs_service.store.records import SessionSpec, SessionState
 
+_logger = logging.getLogger(__name__)
 router = APIRouter()
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 _BATCH = 32
@@ -59,13 +61,8 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     """Attach a client to a session; the newest connection wins."""
     gateway = gateway_of(websocket)
     socket = Socket(websocket, gateway)
-    gateway.metrics.sockets.inc()
-    try:
+    with gateway.metrics.sockets.track_inprogress(), suppress(WebSocketDisconnect):
         await _serve(gateway, socket, session_id)
-    except WebSocketDisconnect:
-        pass
-    finally:
-        gateway.metrics.sockets.dec()
 
 
 async def _serve(gateway: Gateway, socket: Socket, session_id: str) -> None:
@@ -77,6 +74,7 @@ async def _serve(gateway: Gateway, socket: Socket, session_id: str) -> None:
         await connection.open(state)
         await connection.run()
     except ServiceError as error:
+        _logger.info("socket refused", extra={"session_id": session_id, "code": error.code, "detail": error.detail})
         await socket.fail(error)
     except WebSocketDisconnect:
         raise
@@ -134,9 +132,7 @@ class Connection:
 
     async def open(self, state: SessionState) -> None:
         """Take over the session from any older connection and say `ready`."""
-        asked = self._follower.after_seq
-        if asked > state.last_seq:
-            raise BadMessageError(f"expected last_seq up to {state.last_seq}, got {asked}; start over with 0")
+        asked = self._follower.after_seq  # beyond the last event when Redis lost its last second: those come again
         self._follower.connection = await self._gateway.store.connect_client(self._spec.session_id)
         await self._touch()
         gap = await self._follower.find_gap()
@@ -154,6 +150,15 @@ class Connection:
             limits=self._gateway.settings.limits(),
         )
         await self._socket.send(ready)
+        _logger.info(
+            "client attached",
+            extra={
+                "session_id": self._spec.session_id,
+                "connection": self._follower.connection,
+                "after_seq": asked,
+                "window": self._window,
+            },
+        )
 
     async def run(self) -> None:
         """Send and receive until the session ends or the client leaves."""

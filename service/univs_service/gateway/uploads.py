@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from uuid import uuid4
 
 from starlette.requests import Request
 
-from univs_service.errors import StorageFullError, UploadTooLargeError
+from univs_service.errors import StorageFullError, UnknownVideoError, UploadTooLargeError
 from univs_service.gateway.state import PRINCIPAL, Gateway
 from univs_service.messages import Video
 from univs_service.settings import Settings
@@ -22,6 +23,8 @@ from univs_service.store import paths
 
 _PIECE_BYTES = 1024 * 1024
 _FORM_BYTES = 64 * 1024 * 1024  # what a form may hold besides the video: prompts, boundaries
+_HEX = frozenset("0123456789abcdef")
+_logger = logging.getLogger(__name__)
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -121,18 +124,53 @@ async def store_video(gateway: Gateway, incoming: IncomingVideo) -> tuple[Video,
         NotAVideoError, NoFramesError, DamagedVideoError, FrameSizeError
     """
     video_id = await incoming.finish()
-    data_dir = gateway.settings.data_dir
+    file = paths.video_file(gateway.settings.data_dir, PRINCIPAL, video_id)
     known = await gateway.store.find_video(PRINCIPAL, video_id)
-    file = paths.video_file(data_dir, PRINCIPAL, video_id)
     if known is not None and file.exists():
         gateway.metrics.uploads.labels("known").inc()
         return known, False
+    video = await _look_into(gateway, incoming.path, video_id)
+    with storage_errors():
+        await asyncio.to_thread(_move, incoming.path, file)
+    await gateway.store.write_video(PRINCIPAL, video)
+    gateway.metrics.uploads.labels("stored").inc()
+    gateway.metrics.upload_bytes.inc(video.size_bytes)
+    _logger.info("video stored", extra={"video_id": video_id, "size_bytes": video.size_bytes})
+    return video, True
+
+
+async def read_video(gateway: Gateway, video_id: str) -> Video:
+    """Read what is known of a stored video; a file whose record was lost with Redis is looked into again.
+
+    Raises:
+        UnknownVideoError: when it is not stored.
+    """
+    known = await gateway.store.find_video(PRINCIPAL, video_id)
+    if known is not None:
+        return known
+    file = paths.video_file(gateway.settings.data_dir, PRINCIPAL, video_id)
+    if not (is_video_id(video_id) and file.exists()):
+        raise UnknownVideoError(
+            f"expected the id of an uploaded video (64 hexadecimal digits), got {video_id!r}; "
+            "upload it with POST /v1/videos"
+        )
+    video = await _look_into(gateway, file, video_id)
+    await gateway.store.write_video(PRINCIPAL, video)
+    return video
+
+
+def is_video_id(video_id: str) -> bool:
+    """Say whether a text can be the id of a video; nothing else is ever used in a path."""
+    return len(video_id) == 64 and _HEX.issuperset(video_id)
+
+
+async def _look_into(gateway: Gateway, path: Path, video_id: str) -> Video:
     with gateway.metrics.probe_seconds.time():
-        info = await gateway.media.probe(incoming.path)
-    video = Video(
+        info = await gateway.media.probe(path)
+    return Video(
         video_id=video_id,
         sha256=video_id,
-        size_bytes=incoming.size_bytes,
+        size_bytes=path.stat().st_size,
         width=info.width,
         height=info.height,
         num_frames=info.num_frames,
@@ -141,12 +179,6 @@ async def store_video(gateway: Gateway, incoming: IncomingVideo) -> tuple[Video,
         rotation=info.rotation,
         created_at=time.time(),
     )
-    with storage_errors():
-        await asyncio.to_thread(_move, incoming.path, file)
-    await gateway.store.write_video(PRINCIPAL, video)
-    gateway.metrics.uploads.labels("stored").inc()
-    gateway.metrics.upload_bytes.inc(video.size_bytes)
-    return video, True
 
 
 def _move(source: Path, target: Path) -> None:

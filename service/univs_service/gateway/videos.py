@@ -4,32 +4,19 @@ import asyncio
 import shutil
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 
 from univs_service.errors import BadRequestError, UnknownFrameError, UnknownVideoError
 from univs_service.gateway.multipart import PartBegin, read_parts
 from univs_service.gateway.openapi import PROBLEMS, form_body
 from univs_service.gateway.state import PRINCIPAL, GatewayDependency
-from univs_service.gateway.uploads import IncomingVideo, check_declared_size, store_video
+from univs_service.gateway.uploads import IncomingVideo, check_declared_size, is_video_id, read_video, store_video
 from univs_service.messages import Video
 from univs_service.store import paths
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"], responses=PROBLEMS)
 _FOREVER = "public, max-age=31536000, immutable"
-_HEX = frozenset("0123456789abcdef")
-
-
-def video_id(video_id: Annotated[str, Path(description="SHA-256 of the file, in hexadecimal")]) -> str:
-    """Give a video id that is safe to look up; anything else is unknown."""
-    if len(video_id) != 64 or not _HEX.issuperset(video_id):
-        raise UnknownVideoError(
-            f"expected the id of an uploaded video (64 hexadecimal digits), got {video_id!r}; "
-            "upload it with POST /v1/videos"
-        )
-    return video_id
-
-
-VideoId = Annotated[str, Depends(video_id)]
+VideoId = Annotated[str, Path(description="SHA-256 of the file, in hexadecimal")]
 
 
 @router.post(
@@ -62,7 +49,7 @@ async def post_video(request: Request, response: Response, gateway: GatewayDepen
 @router.get("/{video_id}")
 async def get_video(video_id: VideoId, response: Response, gateway: GatewayDependency) -> Video:
     """Read what is known of a video."""
-    video = await gateway.store.read_video(PRINCIPAL, video_id)
+    video = await read_video(gateway, video_id)
     response.headers["ETag"] = f'"{video_id}"'
     return video
 
@@ -70,6 +57,8 @@ async def get_video(video_id: VideoId, response: Response, gateway: GatewayDepen
 @router.delete("/{video_id}", status_code=204)
 async def delete_video(video_id: VideoId, gateway: GatewayDependency) -> None:
     """Delete a video; the second time is as good as the first. Refused while a session reads it."""
+    if not is_video_id(video_id):
+        return
     await gateway.store.forget_video(PRINCIPAL, video_id)
     folder = paths.video_folder(gateway.settings.data_dir, PRINCIPAL, video_id)
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -90,7 +79,7 @@ async def get_frame(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Read one frame as a JPEG file; frames count from 0 in the order they are shown."""
-    video = await gateway.store.read_video(PRINCIPAL, video_id)
+    video = await read_video(gateway, video_id)
     if frame_index < 0 or (video.num_frames is not None and frame_index >= video.num_frames):
         raise UnknownFrameError(f"expected a frame from 0 to {(video.num_frames or 0) - 1}, got {frame_index}")
     headers = {"ETag": f'"{video_id}-{frame_index}"', "Cache-Control": _FOREVER}

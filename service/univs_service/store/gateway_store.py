@@ -16,7 +16,6 @@ from univs_service.errors import (
     SessionEndedError,
     TooManyError,
     UnknownSessionError,
-    UnknownVideoError,
     VideoInUseError,
 )
 from univs_service.messages import (
@@ -74,19 +73,6 @@ class GatewayStore:
             record = await self._redis.get(keys.video(principal, video_id))
         return Video.model_validate_json(record) if record else None
 
-    async def read_video(self, principal: str, video_id: str) -> Video:
-        """Read a video's record.
-
-        Raises:
-            UnknownVideoError: when there is none.
-        """
-        video = await self.find_video(principal, video_id)
-        if video is None:
-            raise UnknownVideoError(
-                f"expected the id of an uploaded video, got {video_id!r}; upload it with POST /v1/videos"
-            )
-        return video
-
     async def forget_video(self, principal: str, video_id: str) -> None:
         """Delete a video's record; nothing happens when there is none.
 
@@ -103,6 +89,17 @@ class GatewayStore:
                         f"close it with DELETE /v1/sessions/{member} first"
                     )
             await self._redis.delete(keys.video(principal, video_id), users)
+
+    async def prune_video_users(self) -> None:
+        """Forget which videos ended sessions read."""
+        with redis_errors():
+            async for key in self._redis.scan_iter(keys.video_users("*", "*")):
+                for session_id in await self._members(key.decode()):
+                    state = await self.find_state(session_id)
+                    if state is None or state.is_ended:
+                        async with self._redis.pipeline(transaction=False) as pipeline:
+                            pipeline.srem(key, session_id)
+                            await pipeline.execute()
 
     # --- sessions --------------------------------------------------------------------------------------------
 

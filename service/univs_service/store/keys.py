@@ -12,7 +12,7 @@ univs:video:<principal>:<id>
                         string  JSON of Video; lives until the video is deleted
   ...:users             set     sessions made from the video; lives as long as the video
 univs:session:<id>      hash    the session: see SESSION_FIELDS
-  ...:log               stream  commands, in order; field `c`, JSON of Command
+  ...:log               stream  commands, in order; field `c`, JSON of Command; those before the snapshot are trimmed
   ...:seen              hash    prompt or request id -> digest of its command; makes a repeat harmless
   ...:objects           set     ids of the objects that have prompts and were not removed
   ...:out               stream  events; the id is `<seq>-0`, field `e`, JSON of StreamEvent; the newest

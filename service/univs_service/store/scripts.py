@@ -215,11 +215,12 @@ end
 # -> OK | FENCED | SEQ <last seq>
 PUBLISH = _FENCE + _PUBLISH + "return {'OK'}"
 
-# KEYS session snapshot   ARGV epoch next_frame log_id seq data   -> OK | FENCED
+# KEYS session snapshot log   ARGV epoch next_frame log_id seq data   -> OK | FENCED; what it covers may leave the log
 SNAPSHOT = (
     _FENCE
     + """
 redis.call('HSET', KEYS[2], 'next_frame', ARGV[2], 'log_id', ARGV[3], 'seq', ARGV[4], 'data', ARGV[5])
+redis.call('XTRIM', KEYS[3], 'MINID', '~', ARGV[3])
 return {'OK'}
 """
 )

@@ -183,10 +183,10 @@ class WorkerStore:
         _check(reply, lease)
 
     def save_snapshot(self, lease: Lease, snapshot: Snapshot) -> None:
-        """Replace the session's snapshot."""
+        """Replace the session's snapshot; commands that it covers may leave the log."""
         with redis_errors():
             reply = self._snapshot(
-                keys=[keys.session(lease.session_id), keys.snapshot(lease.session_id)],
+                keys=[keys.session(lease.session_id), keys.snapshot(lease.session_id), keys.log(lease.session_id)],
                 args=[lease.epoch, snapshot.next_frame, snapshot.log_id, snapshot.seq, snapshot.data],
             )
         _check(reply, lease)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
@@ -91,14 +91,16 @@ def test_a_kind_of_prompt_that_the_weights_cannot_serve_is_refused() -> None:
     check_prompt(prompt, SPEC, [])
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
-def test_run_lengths_are_those_of_pycocotools(height: int, width: int, random: Any) -> None:
-    mask = np.array([[random.random() < 0.3 for _ in range(width)] for _ in range(height)])
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_run_lengths_are_those_of_pycocotools(height: int, width: int, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((height, width)) < 0.3
     runs = run_lengths(rle(mask)["counts"])
     assert sum(runs) == mask.size
     assert sum(runs[1::2]) == mask.sum()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_string_breaks_the_check(counts: str) -> None:
     run_lengths(counts)

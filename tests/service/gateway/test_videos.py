@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import redis
 from PIL import Image
 
+from univs_service.embedded import EmbeddedValkey
 from univs_service.settings import Settings
 from univs_service.store import paths
 
@@ -67,6 +69,18 @@ async def test_frames_are_jpeg_files_that_may_be_cached_for_ever(service: Any, c
     assert beyond.status_code == 404 and beyond.json()["code"] == "unknown_frame"
 
 
+async def test_a_video_whose_record_was_lost_is_looked_into_again(
+    service: Any, clip: Path, valkey: EmbeddedValkey
+) -> None:
+    video_id = await service.upload(clip)
+    before = (await service.http.get(f"/v1/videos/{video_id}")).json()
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    after = (await service.http.get(f"/v1/videos/{video_id}")).json()
+    assert after | {"created_at": 0} == before | {"created_at": 0}
+    await service.start(video_id)
+
+
 async def test_a_rotated_video_has_the_size_that_is_shown(service: Any, make_clip: Callable[..., Path]) -> None:
     video_id = await service.upload(make_clip(rotation=90))
     video = (await service.http.get(f"/v1/videos/{video_id}")).json()
@@ -100,9 +114,10 @@ async def test_a_video_in_use_is_not_deleted(service: Any, clip: Path) -> None:
         (lambda _: os.urandom(50_000), 415, "not_a_video"),
         (lambda _: b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 415, "not_a_video"),
         (lambda _: b"ffconcat version 1.0\nfile /etc/passwd\n", 415, "not_a_video"),
-        (lambda clip: clip[: len(clip) // 2], 415, "not_a_video"),  # the index of an mp4 is at its end
+        (lambda clip: clip[: len(clip) // 4], 422, "damaged_video"),  # the index of an mp4 is at its end
+        (lambda clip: clip[: len(clip) // 2], 422, "no_frames"),  # cut off inside the index
     ],
-    ids=["empty", "text", "noise", "playlist", "concat", "truncated"],
+    ids=["empty", "text", "noise", "playlist", "concat", "cut off early", "cut off late"],
 )
 async def test_what_is_no_video_is_refused_and_leaves_nothing(
     service: Any, clip: Path, make: Callable[[bytes], bytes], status: int, code: str
