@@ -192,11 +192,23 @@ def test_overlay_refuses_a_frame_twice(tmp_path: Path) -> None:
     image = np.zeros((*SIZE, 3), dtype=np.uint8)
 
     with (
-        pytest.raises(ExportError, match="rising time"),
+        pytest.raises(ExportError, match="rising order"),
         open_export(tmp_path / "out.mp4", VIDEO) as sink,
     ):
         sink.write(frame(3), image)
         sink.write(frame(3), image)
+
+
+def test_overlay_takes_a_time_that_steps_back(tmp_path: Path) -> None:
+    image = np.zeros((*SIZE, 3), dtype=np.uint8)
+    results = [result.model_copy(update={"pts": pts}) for result, pts in zip(moving_square(3), (5, 9, 9), strict=True)]
+
+    with open_export(tmp_path / "out.mp4", VIDEO) as sink:
+        for result in results:
+            sink.write(result, image)
+
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 3
 
 
 def test_unknown_suffix_names_the_kinds_there_are(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def demo(
         service = url or _running_service()
         console.print(f"{clip}: {len(truth)} frames; segmented {'on ' + service if service else 'in this process'}")
         if service is not None:
-            run: Run = ServiceRun(service, clip, prompts, model=model, to_frame=None, needs_image=True)
+            run: Run = ServiceRun(service, clip, prompts, model=model, to_frame=None, needs_image=True, console=console)
         else:
             run = LocalRun(load_engine(model, device, threads), clip, prompts, None)
         comparison = Comparison([frame.masks for frame in truth])

@@ -14,9 +14,11 @@ from univs_service.exports.masks import Image
 from univs_service.messages import FrameError, FrameResultEvent, PromptIn, PromptRefused, RunDone
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from univs.types import Frame
     from univs.video import Video
-    from univs_service.client import Progress, SyncEventStream
+    from univs_service.client import SyncEventStream
     from univs_service.worker.engine import Engine
 
 
@@ -110,13 +112,14 @@ class ServiceRun(AbstractContextManager["Run"]):
         model: str | None,
         to_frame: int | None,
         needs_image: bool,
-        progress: "Progress | None" = None,
+        console: "Console",
     ) -> None:
         """Upload and open a session.
 
         Raises:
             ClientError: when the service refuses or does not answer.
         """
+        from univs_service.cli.progress import upload_progress
         from univs_service.client import UniVSClient
 
         self._path = path
@@ -124,7 +127,8 @@ class ServiceRun(AbstractContextManager["Run"]):
         self.warning: str | None = None
         with ExitStack() as opening:
             client = opening.enter_context(UniVSClient(url))
-            video = client.upload(path, progress)
+            with upload_progress(console, path.name) as progress:
+                video = client.upload(path, progress)
             session = client.create_session(video, prompts, model=model, to_frame=to_frame)
             opening.callback(client.delete, session)
             self._events: SyncEventStream = opening.enter_context(client.stream(session))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from univs_service.cli.runs import Run
 
 
-def segment(  # noqa: PLR0917  typer makes options of them
+def segment(
     video: Annotated[Path, typer.Argument(help="Any file that FFmpeg decodes.", metavar="VIDEO")],
     point: Annotated[
         list[str] | None, typer.Option(help="A click, x,y; with ,0 a click off the object.", metavar="OBJECT:X,Y")
@@ -70,7 +70,9 @@ def segment(  # noqa: PLR0917  typer makes options of them
         if url is None:
             run: Run = LocalRun(load_engine(model, device, threads, short_side), video, prompts, to_frame)
         else:
-            run = ServiceRun(url, video, prompts, model=model, to_frame=to_frame, needs_image=needs_image)
+            run = ServiceRun(
+                url, video, prompts, model=model, to_frame=to_frame, needs_image=needs_image, console=console
+            )
         with run, open_export(target, run.video) as sink:
             summary = write_results(run, [sink], console)
         print_summary(console, summary, [target])

@@ -5,7 +5,7 @@ Needs neither torch nor `univs`. Prompts: `box(1, x0, y0, x1, y1)`, `point(1, x,
 """
 
 from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient, Progress
-from univs_service.client.errors import ClientError, ConnectionLostError, ProblemError
+from univs_service.client.errors import ClientError, ConnectionLostError, ProblemError, StreamClosedError
 from univs_service.client.prompts import box, mask, point, scribble, text
 from univs_service.client.stream import EventStream
 from univs_service.client.synchronous import SyncEventStream, UniVSClient
@@ -19,6 +19,7 @@ __all__ = [
     "EventStream",
     "ProblemError",
     "Progress",
+    "StreamClosedError",
     "SyncEventStream",
     "UniVSClient",
     "box",

@@ -3,6 +3,7 @@
 ClientError
     ProblemError            the service refused: carries its RFC 9457 problem
     ConnectionLostError     the service could not be reached again in the time allowed
+    StreamClosedError       something was sent over a stream that has ended
 """
 
 import httpx
@@ -17,6 +18,10 @@ class ClientError(Exception):
 
 class ConnectionLostError(ClientError):
     """The service cannot be reached; what has arrived is valid, and a new stream can go on after it."""
+
+
+class StreamClosedError(ClientError):
+    """The stream was closed, or has given its last event."""
 
 
 class ProblemError(ClientError):

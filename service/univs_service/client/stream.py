@@ -18,7 +18,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from univs_service.client.backoff import Backoff
-from univs_service.client.errors import ClientError, ConnectionLostError, ProblemError, problem_of
+from univs_service.client.errors import (
+    ClientError,
+    ConnectionLostError,
+    ProblemError,
+    StreamClosedError,
+    problem_of,
+)
 from univs_service.client.wire import SUBPROTOCOL, ServerMessage, read_message, write_frame
 from univs_service.messages import (
     Ack,
@@ -154,7 +160,10 @@ class EventStream:
 
     async def _receive(self) -> ServerMessage | None:
         while True:
-            connection = await self._connected()
+            try:
+                connection = await self._connected()
+            except StreamClosedError:
+                return None
             if self._gap_error is not None:
                 gap_error, self._gap_error = self._gap_error, None
                 raise gap_error
@@ -188,6 +197,10 @@ class EventStream:
     async def _connected(self) -> ClientConnection:
         async with self._connecting:
             while self._connection is None:
+                if self._is_over:
+                    raise StreamClosedError(
+                        "this stream is closed; open another one with stream(session, last_seq=...)"
+                    )
                 try:
                     self._connection = await self._connect()
                 except InvalidStatus as error:

@@ -54,6 +54,7 @@ class OverlaySink:
         self._stream: VideoStream | None = None
         self._first_pts = 0
         self._last_pts = -1
+        self._last_index = -1
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,13 +69,13 @@ class OverlaySink:
         if self._stream is None:
             self._stream = self._open_stream(result.size, time_base)
             self._first_pts = result.pts
-        pts = result.pts - self._first_pts
-        if pts <= self._last_pts:
+        if result.frame_index <= self._last_index:
             raise ExportError(
-                f"a film takes frames in rising time, got frame {result.frame_index} again or out of order; "
+                f"a film takes frames in rising order, got frame {result.frame_index} again or out of order; "
                 "write a .json file for results that were refined"
             )
-        self._last_pts = pts
+        self._last_index = result.frame_index
+        pts = self._last_pts = max(result.pts - self._first_pts, self._last_pts + 1)  # some muxers repeat a pts
         frame = av.VideoFrame.from_ndarray(_even(paint(image, result)), format="rgb24")
         frame.pts = pts
         frame.time_base = time_base

@@ -1,5 +1,6 @@
 """The stream against a real websocket server that keeps the contract and drops connections on purpose."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from websockets.asyncio.server import ServerConnection, serve
 
-from univs_service.client import ClientError, ConnectionLostError, EventStream, ProblemError
+from univs_service.client import ClientError, ConnectionLostError, EventStream, ProblemError, StreamClosedError
 from univs_service.messages import (
     ErrorMessage,
     FrameResultEvent,
@@ -211,6 +212,20 @@ async def test_unanswered_frames_are_pushed_again_from_where_they_are_needed() -
 
     assert service.hellos == [0, 0]
     assert service.pushed[1] == [1, 2]
+
+
+async def test_closing_a_stream_ends_the_iteration_that_waits() -> None:
+    async with running(Service([result(1)])) as service:
+        stream = EventStream(service.url)
+        assert (await anext(stream)).seq == 1
+        waiting = asyncio.create_task(anext(stream, None))
+        await asyncio.sleep(0)
+        await stream.aclose()
+        assert await waiting is None
+        with pytest.raises(StreamClosedError, match="open another one"):
+            await stream.end_input()
+
+    assert service.hellos == [0]
 
 
 async def test_service_that_stays_away_is_said_with_where_to_go_on() -> None:
