@@ -1,9 +1,17 @@
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
-from univs.layers.deformable_attention import DeformableAttention, cell_centres, split_levels
+from univs.layers.deformable_attention import (
+    DeformableAttention,
+    Places,
+    cell_centres,
+    read_maps,
+    read_rows,
+    split_levels,
+)
 
 SIZES = ((2, 3), (5, 4))
 NUM_CELLS = 2 * 3 + 5 * 4
@@ -69,3 +77,18 @@ def test_starts_by_reading_around_each_cell() -> None:
     offsets = layer.offsets(torch.randn(1, 8)).view(4, 2, 2, 2)
     assert torch.allclose(offsets[0, 0], torch.tensor([[1.0, 0.0], [2.0, 0.0]]), atol=1e-6)
     assert torch.allclose(offsets[1, 1], torch.tensor([[0.0, 1.0], [0.0, 2.0]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.5, 3.0, 100.0])
+def test_both_ways_to_read_give_the_same_values_and_gradients(spread: float) -> None:
+    torch.manual_seed(0)
+    shape = (2, NUM_CELLS, 2, 2, 3)  # [N, L, heads, levels, points]
+    heads = torch.randn(2, NUM_CELLS, 2, 4, dtype=torch.float64, requires_grad=True)
+    offsets = (torch.randn(*shape, 2, dtype=torch.float64) * spread).requires_grad_()
+    weights = torch.rand(shape, dtype=torch.float64, requires_grad=True)
+    results = []
+    for read in (read_maps, read_rows):
+        mixed = read(heads, Places(offsets, weights, SIZES))
+        results.append((mixed, *torch.autograd.grad(mixed.sin().sum(), (heads, offsets, weights))))
+    for by_map, by_row in zip(*results, strict=True):
+        assert torch.allclose(by_map, by_row, atol=1e-10)
