@@ -18,8 +18,10 @@ from torch import Tensor
 from univs import config as configs
 from univs.config import EfficientNetLiteConfig, UniVSConfig
 from univs.config_json import config_from_json, config_to_json
+from univs.convert import Conversion, convert_published
 from univs.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
 from univs.model import UniVS
+from univs.published_files import read_tensors
 
 _FORMAT = "univs-weights-1"
 _FOLDERS = (Path(__file__).parents[2] / "weights", Path(__file__).parent / "_weights")
@@ -124,7 +126,32 @@ def describe(name_or_path: str | Path) -> WeightsInfo:
     Raises:
         WeightsError: as `load`.
     """
-    return _info(find(name_or_path), _metadata(find(name_or_path)))
+    path = find(name_or_path)
+    return _info(path, _metadata(path))
+
+
+def load_published(path: Path, variant: str, *, use_averages: bool = False) -> tuple[UniVS, WeightsInfo, Conversion]:
+    """Build a network from a published checkpoint (`{"model": state dict}`), read without executing code from it.
+
+    Args:
+        path: the published file.
+        variant: `r50`, `swin_t`, `swin_b` or `swin_l`.
+        use_averages: take the running averages that checkpoints of the third training stage hold.
+    Returns:
+        The network, what to write into its own checkpoint, and the account of every tensor.
+    Raises:
+        WeightsNotFoundError: when there is no such file, or no such variant.
+        WeightsMismatchError: for a checkpoint of another variant.
+        WeightsError: for a file that cannot be read.
+    """
+    if variant not in _VARIANTS:
+        raise WeightsNotFoundError(f"expected one of the variants {', '.join(_VARIANTS)}, got '{variant}'")
+    tensors = read_tensors(path)
+    model = UniVS(_VARIANTS[variant]())
+    conversion = convert_published(tensors, model.state_dict(), use_averages=use_averages)
+    model.load_state_dict(conversion.state, strict=False)
+    note = f"published weights of {variant}; see their authors for terms of use"
+    return model.eval(), WeightsInfo(variant, "", True, note, model.config), conversion
 
 
 def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:

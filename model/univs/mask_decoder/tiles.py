@@ -36,7 +36,7 @@ def decode_in_tiles(
         if use_learnable:
             parts.append(decoder(image, None, use_learnable=True, class_table=table, options=options))
         num_prompts = prompts.content.shape[1]
-        for start in range(0, num_prompts, tile_size):
+        for start in range(0, max(num_prompts, 1), tile_size):
             part = decoder(
                 image,
                 _tile(prompts, video, start, tile_size),

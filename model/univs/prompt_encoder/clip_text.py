@@ -4,20 +4,18 @@ Tower, tokenizer and templates are open_clip's; the weights come from a file: th
 checkpoint of RN50x4. Source: Radford et al., 2021, and the released code of UniVS for how an expression is encoded.
 """
 
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import safetensors
 import torch
 from open_clip.tokenizer import SimpleTokenizer  # type: ignore[import-untyped]
 from open_clip.transformer import QuickGELU, TextTransformer  # type: ignore[import-untyped]
 from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES  # type: ignore[import-untyped]
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from univs.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
+from univs.errors import WeightsMismatchError
 from univs.prompt_encoder.text import TextFeatures
+from univs.published_files import read_tensors
 
 _CONTEXT = 77
 _PREFIX = "lang_encoder."
@@ -85,7 +83,7 @@ def load(path: Path) -> ClipTextTower:
         WeightsMismatchError: when it holds no such tower.
         WeightsError: when it cannot be read.
     """
-    found = {name.removeprefix(_PREFIX): tensor for name, tensor in _read(path).items()}
+    found = {name.removeprefix(_PREFIX): tensor for name, tensor in read_tensors(path).items()}
     tower = ClipTextTower()
     expected = tower.tower.state_dict()
     missing = [name for name, tensor in expected.items() if name not in found or found[name].shape != tensor.shape]
@@ -96,16 +94,3 @@ def load(path: Path) -> ClipTextTower:
         )
     tower.tower.load_state_dict({name: found[name].to(expected[name].dtype) for name in expected})
     return tower
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise WeightsNotFoundError(f"expected the weights of a text tower at {path}, but there is no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        raise WeightsError(f"expected weights of a text tower at {path}, but they cannot be read: {error}") from error
-    state = loaded.get("model", loaded.get("state_dict", loaded)) if isinstance(loaded, Mapping) else {}
-    return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
