@@ -19,6 +19,7 @@ import { WeightsNote } from "./weights_note.js";
 
 const DELETE_ATTEMPTS = 20;
 const DELETE_WAIT_MS = 250;
+const LEARN_WAIT_MS = 2_000;
 
 class Studio {
   constructor() {
@@ -43,14 +44,21 @@ class Studio {
   /** Learn about the service, and take up the session that the address names. */
   async open() {
     this.#render();
-    const [models, limits] = await Promise.allSettled([readModels(), readLimits()]);
-    if (models.status === "fulfilled") this.weightsNote.showModels(models.value);
-    else {
-      this.weightsNote.showUnreachable();
-      this.notices.showError(models.reason);
+    await Promise.all([this.#learn(), this.#restore()]);
+  }
+
+  /** Ask which model answers and what is allowed, until the service is up and has loaded one. */
+  async #learn() {
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        this.landing.maxBytes = (await readLimits()).max_upload_bytes;
+        if (this.weightsNote.showModels(await readModels())) return;
+      } catch (error) {
+        this.weightsNote.showUnreachable();
+        if (isFirst) this.notices.showError(error);
+      }
+      await sleep(LEARN_WAIT_MS);
     }
-    if (limits.status === "fulfilled") this.landing.maxBytes = limits.value.max_upload_bytes;
-    await this.#restore();
   }
 
   // --- video and session -------------------------------------------------------------------------------------------
@@ -143,8 +151,8 @@ class Studio {
   #listen() {
     this.landing.addEventListener("video", ({ detail }) => this.#enterVideo(detail.video, detail.name));
     this.project.addEventListener("change", () => this.#render());
-    this.player.addEventListener("move", () => this.#render());
-    this.player.addEventListener("play", () => this.#render());
+    this.player.addEventListener("move", () => this.#renderPosition());
+    this.player.addEventListener("play", () => this.#renderPosition());
     this.exhibit.addEventListener("show", () => this.#renderAnswers());
     this.exhibit.addEventListener("problem", ({ detail }) => this.notices.showError(detail));
     this.run.addEventListener("change", () => {
@@ -232,29 +240,36 @@ class Studio {
     });
   }
 
+  /** Bring everything up to date: the marks, the run or its results have changed. */
   #render() {
-    const { frame, numFrames, isPlaying } = this.player;
     document.body.dataset.phase = this.run.phase;
     this.objectList.update();
     byId("undo").disabled = !this.project.canUndo || this.run.isActive;
     byId("add-object").disabled = this.run.isActive;
     this.timeline.update({
-      numFrames,
+      numFrames: this.player.numFrames,
       objects: this.project.objects,
       results: this.run.results,
       marks: (id) => this.project.framesOf(id),
     });
-    this.#renderTransport(frame, numFrames, isPlaying);
-    this.#renderMarks(frame);
-    this.runPanel.render();
     this.#renderHint();
-    this.exhibit.want(frame);
+    this.#renderPosition();
     const link = byId("download-ndjson");
     if (this.run.session !== null) link.href = resultsPath(this.run.session.session_id).href;
     link.download = `${this.fileName.replace(/\.[^.]*$/, "")}.masks.ndjson`;
   }
 
-  #renderTransport(frame, numFrames, isPlaying) {
+  /** Bring up to date what depends on where the viewer is. */
+  #renderPosition() {
+    const { frame } = this.player;
+    this.#renderTransport();
+    this.#renderMarks(frame);
+    this.runPanel.render();
+    this.exhibit.want(frame);
+  }
+
+  #renderTransport() {
+    const { frame, numFrames, isPlaying } = this.player;
     const time = `${(frame / this.player.framesPerSecond).toFixed(2)} s`;
     const slider = byId("scrubber");
     slider.max = String(numFrames - 1);
@@ -301,6 +316,8 @@ class Studio {
   }
 }
 
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** Delete a video; the worker may need a moment to let go of it after its session was closed. */
 async function deleteWhenFree(videoId) {
   for (let attempt = 1; ; attempt += 1) {
@@ -309,9 +326,9 @@ async function deleteWhenFree(videoId) {
       return;
     } catch (error) {
       if (error.problem?.code !== "video_in_use" || attempt === DELETE_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, DELETE_WAIT_MS));
+      await sleep(DELETE_WAIT_MS);
     }
   }
 }
 
-await new Studio().open();
+new Studio().open();

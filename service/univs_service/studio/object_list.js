@@ -74,6 +74,7 @@ class Row {
     this.element.setAttribute("aria-current", String(project.selectedId === id));
     this.swatch.setAttribute("aria-label", `Select ${name}`);
     this.swatch.setAttribute("aria-pressed", String(project.selectedId === id));
+    this.#scrollWhenSelected(project.selectedId === id);
     this.removeButton.setAttribute("aria-label", `Remove ${name}`);
     if (document.activeElement !== this.name) this.name.value = name;
     const frames = project.framesOf(id);
@@ -91,6 +92,11 @@ class Row {
       this.presence.show(answer.presence);
     }
     this.#updateNote();
+  }
+
+  #scrollWhenSelected(isSelected) {
+    if (isSelected && !this.isSelected) requestAnimationFrame(() => this.element.scrollIntoView({ block: "nearest" }));
+    this.isSelected = isSelected;
   }
 
   #updateNote() {

@@ -76,7 +76,15 @@ export class Stage extends EventTarget {
 
   // --- drawing -------------------------------------------------------------------------------------------------------
 
+  /** Draw outlines and marks before the next picture of the screen, once, however often something has changed. */
   drawMarks() {
+    this.pendingDraw ??= requestAnimationFrame(() => {
+      this.pendingDraw = undefined;
+      this.#drawMarksNow();
+    });
+  }
+
+  #drawMarksNow() {
     const canvas = this.marksCanvas;
     const { clientWidth, clientHeight } = canvas;
     const density = window.devicePixelRatio || 1;

@@ -2,7 +2,9 @@
 
 import { cssColour, objectColour } from "./palette.js";
 
-const LANE_PX = 6;
+const WIDE_LANE_PX = 9; // while there are few
+const NARROW_LANE_PX = 6;
+const MOST_WIDE_LANES = 4;
 const LANE_GAP_PX = 3;
 const MOST_LANES = 12;
 
@@ -23,7 +25,8 @@ export class Timeline {
   draw() {
     const { numFrames, objects, results, marks } = this.content;
     const lanes = objects.slice(0, MOST_LANES);
-    const height = Math.max(1, lanes.length) * (LANE_PX + LANE_GAP_PX) + LANE_GAP_PX;
+    this.laneHeight = lanes.length <= MOST_WIDE_LANES ? WIDE_LANE_PX : NARROW_LANE_PX;
+    const height = Math.max(1, lanes.length) * (this.laneHeight + LANE_GAP_PX) + LANE_GAP_PX;
     this.canvas.style.height = `${height}px`;
     const density = window.devicePixelRatio || 1;
     const width = this.canvas.clientWidth;
@@ -32,7 +35,7 @@ export class Timeline {
     const context = this.canvas.getContext("2d");
     context.scale(density, density);
     lanes.forEach(({ id }, row) => {
-      const top = LANE_GAP_PX + row * (LANE_PX + LANE_GAP_PX);
+      const top = LANE_GAP_PX + row * (this.laneHeight + LANE_GAP_PX);
       this.#drawTrack(context, top, width);
       if (results !== null) this.#drawLane(context, { id, top, width, numFrames, results });
       for (const frame of marks(id)) this.#drawMark(context, frame * stepOf(width, numFrames), top, width, id);
@@ -42,7 +45,7 @@ export class Timeline {
   #drawTrack(context, top, width) {
     context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--track");
     context.beginPath();
-    context.roundRect(0, top, width, LANE_PX, LANE_PX / 2);
+    context.roundRect(0, top, width, this.laneHeight, this.laneHeight / 2);
     context.fill();
   }
 
@@ -51,7 +54,7 @@ export class Timeline {
     const step = stepOf(width, numFrames);
     context.save();
     context.beginPath();
-    context.roundRect(0, top, width, LANE_PX, LANE_PX / 2);
+    context.roundRect(0, top, width, this.laneHeight, this.laneHeight / 2);
     context.clip();
     for (const frame of results.byFrame.keys()) {
       const object = results.objectAt(frame, id);
@@ -59,15 +62,15 @@ export class Timeline {
       const left = Math.round((frame - 0.5) * step);
       const right = Math.max(left + 1, Math.round((frame + 0.5) * step));
       const [share, opacity] = { visible: [1, 1], occluded: [0.5, 0.7], lost: [0.25, 0.45] }[object.state];
-      const thickness = LANE_PX * share;
+      const thickness = this.laneHeight * share;
       context.fillStyle = cssColour(colour, opacity);
-      context.fillRect(left, top + (LANE_PX - thickness) / 2, right - left, thickness);
+      context.fillRect(left, top + (this.laneHeight - thickness) / 2, right - left, thickness);
     }
     context.restore();
   }
 
   #drawMark(context, x, top, width, id) {
-    const middle = top + LANE_PX / 2;
+    const middle = top + this.laneHeight / 2;
     for (const [radius, style] of [[5.5, "#101216"], [4, "white"], [2.5, cssColour(objectColour(id))]]) {
       context.beginPath();
       context.arc(Math.max(6, Math.min(width - 6, x)), middle, radius, 0, 2 * Math.PI);

@@ -3,11 +3,16 @@
 import { byId } from "./elements.js";
 
 export class WeightsNote {
-  /** @param {{name: string, weights: object}[] | {models: object[]}} models answer of `GET /v1/models` */
-  showModels(models) {
-    const [first] = Array.isArray(models) ? models : (models.models ?? []);
-    if (first === undefined) this.#show("no model loaded yet", "none");
-    else this.showWeights(first.weights);
+  /**
+   * Show the model that a new session gets.
+   * @param {{models: {name: string, weights: object}[], default: string}} answer of `GET /v1/models`
+   * @returns {boolean} whether one is loaded
+   */
+  showModels({ models, default: name }) {
+    const model = models.find((each) => each.name === name) ?? models[0];
+    if (model === undefined) this.#show("loading the model", "none");
+    else this.showWeights(model.weights);
+    return model !== undefined;
   }
 
   showUnreachable() {
