@@ -80,10 +80,12 @@ def test_pushed_frames_get_a_result_each(running_service: Any, make_pictures: An
     with UniVSClient(running_service.url) as client:
         session = client.create_session(PushSource(kind="push", width=64, height=48), [mask(1, inside)])
         with client.stream(session) as stream:
+            events = []
             for frame_index, picture in enumerate(pictures):
                 stream.push_frame(frame_index, picture)
+                events.append(next(stream))
             stream.end_input()
-            events = list(stream)
+            events += stream
 
     assert list(masks(events)) == list(range(6))
     first = next(event for event in events if isinstance(event, FrameResultEvent))
