@@ -24,7 +24,7 @@ _SizeOption = Annotated[str, typer.Option(help="Height x width of the video.", m
 
 
 @bench.callback(invoke_without_command=True)
-def speed(  # noqa: PLR0917  typer makes options of them
+def speed(
     context: typer.Context,
     model: Annotated[list[str] | None, typer.Option(help="Weights; repeat for several.", show_default="nano")] = None,
     objects: Annotated[int, typer.Option(min=1, max=64, help="Objects followed.")] = 2,
@@ -65,7 +65,7 @@ def speed(  # noqa: PLR0917  typer makes options of them
 
 
 @bench.command()
-def memory(  # noqa: PLR0917  typer makes options of them
+def memory(
     model: Annotated[str, typer.Option(help="Weights.")] = "tiny",
     frames: Annotated[int, typer.Option(min=202, help="Length of the session.")] = 3000,
     objects: Annotated[int, typer.Option(min=1, max=64, help="Objects followed.")] = 2,
@@ -113,6 +113,7 @@ def _print_speeds(machine: "Machine", speeds: "list[Speed]", peak: dict[int, flo
     row("network sees", *(f"{s.padded_size[0]}x{s.padded_size[1]}" for s in speeds))
     row("threads, device", *(f"{s.threads}, {s.device}" for s in speeds))
     row("frames (warm-up left out)", *(f"{s.num_frames} ({s.num_warmups})" for s in speeds))
+    row("seconds", *(f"{s.elapsed_s:.2f}" for s in speeds))
     row("frames/s", *(f"{s.frames_per_s:.2f}" for s in speeds))
     row("ms per frame p50 / p95", *(f"{s.p50_s * 1e3:.1f} / {s.p95_s * 1e3:.1f}" for s in speeds))
     for stage in dict.fromkeys(stage for s in speeds for stage in s.stages_s):

@@ -33,8 +33,9 @@ def demo(
 ) -> None:
     """Segment a clip made from photographs that ship with scikit-image, and tell how right the masks are.
 
-    A coffee cup slides over a photograph and passes in front of a space shuttle. The prompts are a box around the cup
-    and a click on the shuttle in the first frame; the true masks are known, because the clip is put together here.
+    A coffee cup slides over a photograph and passes in front of a space shuttle. The prompts are a
+    box around the cup and a click on the shuttle in the first frame; the true masks are known,
+    because the clip is put together here.
     """
     from univs_service.cli.failures import reported
 

@@ -41,6 +41,7 @@ class Speed:
     num_warmups: int  # before them, left out
     threads: int
     device: str
+    elapsed_s: float  # of the frames that count
     frames_per_s: float
     p50_s: float  # of one frame, all stages
     p95_s: float
@@ -118,6 +119,7 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
         num_warmups=num_warmups,
         threads=torch.get_num_threads(),
         device=str(segmenter.model.device),
+        elapsed_s=sum(counted),
         frames_per_s=len(counted) / sum(counted),
         p50_s=counted[len(counted) // 2],
         p95_s=counted[min(len(counted) - 1, int(0.95 * len(counted)))],

@@ -43,11 +43,11 @@ def segment(
 ) -> None:
     """Follow objects through a video.
 
-    Each prompt names an object by a number and, after @, the frame from which it counts: OBJECT:VALUE@FRAME. The
-    object is 1 and the frame 0 when left out. Coordinates are pixels of the displayed frame, origin top-left.
-    Options repeat: clicks on one object and frame count together.
+    A prompt is OBJECT:VALUE@FRAME: the object's number (1 when left out), where it is, and the
+    frame from which it counts (0 when left out). Coordinates are pixels of the displayed frame,
+    origin top-left. Options repeat; clicks on one object and frame count together.
 
-    univs segment dog.mp4 --box 1:40,60,200,300 --point 2:320,80 --point 2:300,90,0 --mask 3:cat.png@25 -o out.mp4
+    univs segment dog.mp4 --box 1:40,60,200,300 --point 2:320,80 --mask 3:cat.png@25 -o out.mp4
     """
     from univs_service.cli.failures import reported
     from univs_service.cli.prompt_options import PromptSyntaxError, read_prompts
