@@ -77,15 +77,17 @@ class Service:
 
     def start_session(self, clip: Path, prompts: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
         """Upload a clip with its prompts in one request."""
-        with clip.open("rb") as file:
-            answer = self.http.post(
-                "/v1/sessions",
-                files={
-                    "video": (clip.name, file, "video/x-matroska"),
-                    "prompts": (None, json.dumps(prompts)),
-                    "options": (None, json.dumps(options)),
-                },
-            )
+        form: dict[str, Any] = {
+            "video": (clip.name, clip.read_bytes(), "video/x-matroska"),
+            "prompts": (None, json.dumps(prompts)),
+            "options": (None, json.dumps(options)),
+        }
+        answer = self.http.post("/v1/sessions", files=form)
+        deadline = time.monotonic() + EVENT_TIMEOUT_S
+        while answer.status_code == 503 and time.monotonic() < deadline:  # as its problem says: send it again
+            assert answer.json()["retryable"]
+            time.sleep(0.1)
+            answer = self.http.post("/v1/sessions", files=form)
         assert answer.status_code == 201, answer.text
         session: dict[str, Any] = answer.json()
         return session

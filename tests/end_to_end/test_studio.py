@@ -159,8 +159,11 @@ def test_a_clicked_object_gets_the_masks_that_the_service_sent(open_page: Any, m
             row = page.locator(f'.object[data-object-id="{each["object_id"]}"]')
             expect(row.locator(".state")).to_have_text(each["state"])
             expect(row.locator(".numbers b")).to_have_text([f"{each['score']:.2f}", f"{each['presence']:.2f}"])
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / "studio.png")
+    page.click("#play")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Play", timeout=WAIT_MS)
+    expect(page.locator("#frame-number")).to_have_text("19")
+    np.testing.assert_array_equal(mask_pixels(page), expected_pixels(results[-1]))
 
 
 def test_masks_are_on_screen_before_the_run_is_over(open_page: Any, make_clip: Any) -> None:
@@ -200,13 +203,14 @@ def test_the_downloaded_file_is_the_document_that_the_command_line_writes(open_p
     ]
 
 
-def test_a_reload_takes_up_the_session(open_page: Any, make_clip: Any) -> None:
+def test_a_reload_takes_up_marks_and_session(open_page: Any, make_clip: Any) -> None:
     page = open_page()
     choose_video(page, make_clip(6))
     point_at(page, 12, 24)
     results = run_to_the_end(page, 6)
     page.reload()
     expect(page.locator("body")).to_have_attribute("data-phase", "done", timeout=WAIT_MS)
+    expect(page.locator(".chip")).to_have_text(["Frame 0: 1 point"])
     go_to_frame(page, results[4])
     np.testing.assert_array_equal(mask_pixels(page), expected_pixels(results[4]))
 
@@ -257,6 +261,16 @@ def test_a_file_that_is_no_video_shows_the_services_own_words(open_page: Any, tm
     expect(page.locator("#dropzone")).not_to_have_attribute("data-busy", "")
     problem.get_by_label("Dismiss").click()
     expect(problem).to_have_count(0)
+
+
+def test_a_service_that_does_not_answer_is_named_and_can_be_tried_again(open_page: Any, make_clip: Any) -> None:
+    page = open_page()
+    page.context.set_offline(True)
+    page.set_input_files("#file-input", make_clip(6))
+    expect(page.locator(".problem")).to_contain_text("Check that it runs (univs serve), then try again")
+    page.context.set_offline(False)
+    choose_video(page, make_clip(6))
+    expect(page.locator(".problem")).to_have_count(0)
 
 
 def test_a_start_without_marks_says_what_is_missing(open_page: Any, make_clip: Any) -> None:
@@ -324,7 +338,7 @@ def test_a_dropped_connection_loses_and_repeats_nothing(open_page: Any, make_cli
         if message["type"] == "hello":
             hellos.append(message)
 
-    with closing(CuttingProxy(running_service.url, cut_after_bytes=8000)) as proxy:
+    with closing(CuttingProxy(running_service.url, cut_after_bytes=4000)) as proxy:
         page = open_page(proxy.url)
         page.on("websocket", lambda connection: connection.on("framesent", note))
         choose_video(page, make_clip(40))

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal
 
 from univs.errors import DamagedVideoError, InputError, UnknownObjectError
 from univs.types import Frame
@@ -18,20 +19,13 @@ from univs_service.messages import (
     AddPrompt,
     CloseSession,
     Command,
-    FrameDropped,
-    FrameError,
     InputEnd,
     Problem,
-    PromptApplied,
     PromptIn,
-    PromptRefused,
     Propagate,
     PushFrame,
     PushSource,
     RemoveObject,
-    RunDone,
-    SessionClosed,
-    SessionFailed,
     SessionStatus,
 )
 from univs_service.metrics import WorkerMetrics
@@ -41,10 +35,11 @@ from univs_service.store.records import Claim, Snapshot
 from univs_service.store.worker_store import WorkerStore
 from univs_service.worker import convert
 from univs_service.worker.engine import Engine
-from univs_service.worker.event_log import UNNUMBERED, EventLog
+from univs_service.worker.event_log import EventLog
 from univs_service.worker.frames import FileFrames, PushedFrames
 from univs_service.worker.memory import Run, SessionMemory, prompts_of
 from univs_service.worker.prompted_segmenter import PromptedSegmenter
+from univs_service.worker.session_events import RunReason, SessionEvents
 from univs_service.worker.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -91,9 +86,10 @@ class LiveSession:
             last_seq=self._snapshot.seq if self._snapshot else 0,
             published_seq=claim.state.last_seq,
         )
+        self._say = SessionEvents(self._events, metrics)
         self._memory = SessionMemory()
-        self._frame_size = (claim.spec.frame_height, claim.spec.frame_width)
-        self._segmenter = PromptedSegmenter.open(engine, self._memory, self._frame_size)
+        frame_size = (claim.spec.frame_height, claim.spec.frame_width)
+        self._segmenter = PromptedSegmenter.open(engine, self._memory, frame_size)
         self._read_to = self._memory.log_id
         self._inbox: deque[_Received] = deque()
         self._files: FileFrames | None = None
@@ -238,25 +234,12 @@ class LiveSession:
                 )
             revision = self._segmenter.add_prompt(prompt)
         except (InputError, InvalidInputError) as error:
-            self._refuse(prompt, convert.problem_of(error))
+            self._say.refused(prompt, convert.problem_of(error))
             return
-        self._events.write(
-            PromptApplied(
-                seq=UNNUMBERED,
-                prompt_id=prompt.prompt_id,
-                object_id=prompt.object_id,
-                frame_index=prompt.frame_index,
-                revision=revision,
-            )
-        )
+        self._say.applied(prompt, revision)
         if is_correction:
             run = self._memory.run
             self._start_run(prompt.frame_index, run.to_frame if run else None, is_correction=True)
-
-    def _refuse(self, prompt: PromptIn, problem: Problem) -> None:
-        self._events.write(
-            PromptRefused(seq=UNNUMBERED, prompt_id=prompt.prompt_id, object_id=prompt.object_id, problem=problem)
-        )
 
     def _remove_object(self, object_id: int) -> None:
         try:
@@ -276,7 +259,7 @@ class LiveSession:
     def _start_run(self, first_frame: int, to_frame: int | None, *, is_correction: bool) -> None:
         memory = self._memory
         if memory.run is not None:
-            self._write_run_done("superseded")
+            self._say.run_done(memory.run, "superseded", memory.next_frame)
         memory.last_run_id += 1
         self._segmenter.begin(first_frame, is_correction=is_correction)
         memory.run = Run(run_id=memory.last_run_id, first_frame=first_frame, to_frame=to_frame)
@@ -290,7 +273,7 @@ class LiveSession:
         started_s = time.monotonic()
         has_result = False
         if run.to_frame is not None and self._memory.next_frame > run.to_frame:
-            self._end_run("to_frame")
+            self._end_run(run, "to_frame")
         else:
             has_result = self._run_frame(run)
         with self._metrics.stage_seconds.labels("publish").time():
@@ -319,11 +302,11 @@ class LiveSession:
             self._break_off(run, convert.problem_of(error))
             return False
         except BadFrameError as error:
-            self._write_frame_error(run, self._memory.next_frame, error.to_problem())
+            self._say.frame_error(run, self._memory.next_frame, error.to_problem())
             self._segmenter.skip(self._memory.next_frame)
             return False
         if frame is None:
-            self._end_run("end")
+            self._end_run(run, "end")
             return False
         with self._metrics.stage_seconds.labels("model").time():
             result = self._segmenter.step(frame)
@@ -349,9 +332,8 @@ class LiveSession:
         """End the session because it cannot go on; `settle` tells the store."""
         self._events.skip_to_published()
         self._is_snapshot_due = False
-        self._metrics.session_failures.labels(problem.code).inc()
-        self._events.write(SessionFailed(seq=UNNUMBERED, problem=problem))
-        self._write_closed("failed")
+        self._say.failed(problem)
+        self._say.closed("failed")
         self._ending = _Ending(SessionStatus.FAILED, problem)
 
     def close(self) -> None:
@@ -366,23 +348,28 @@ class LiveSession:
             self._save_snapshot()
             self._store.release(self.claim.lease)
 
-    def _end_run(self, reason: str) -> None:
+    def _end_run(self, run: Run, reason: RunReason) -> None:
         """End the run at its last frame; the session ends with it, unless its client steers it by `propagate`."""
+        if self._pushed is None and self._has_unread_commands():
+            return  # they came in time: first see what they say
         if reason == "end":
             self._refuse_prompts_beyond_the_end()
         if self.claim.spec.auto_start or self._pushed is not None:
             self._end(reason)
             return
-        self._write_run_done(reason)
+        self._say.run_done(run, reason, self._memory.next_frame)
         self._memory.run = None
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
+
+    def _has_unread_commands(self) -> bool:
+        return bool(self._inbox or self._store.read_commands(self.session_id, after=self._read_to, count=1))
 
     def _refuse_prompts_beyond_the_end(self) -> None:
         num_frames = self._memory.next_frame
         for prompt in prompts_of(self._memory.effects):
             if prompt.frame_index >= num_frames:
-                self._refuse(
+                self._say.refused(
                     prompt,
                     PromptOutOfRangeError(
                         f"expected a frame below {num_frames}, the number of frames in the video, "
@@ -391,19 +378,18 @@ class LiveSession:
                 )
 
     def _break_off(self, run: Run, problem: Problem) -> None:
-        self._write_frame_error(run, max(self._memory.next_frame, run.first_frame), problem)
-        self._write_run_done("damaged")
-        self._write_closed("damaged")
+        self._say.frame_error(run, max(self._memory.next_frame, run.first_frame), problem)
+        self._say.run_done(run, "damaged", self._memory.next_frame)
+        self._say.closed("damaged")
         self._ending = _Ending(SessionStatus.FAILED, problem)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: RunReason | Literal["idle"]) -> None:
         self._drop_pushed(reason)
-        if self._memory.run is not None:
-            self._write_run_done(reason)
-        self._write_closed(reason)
+        if self._memory.run is not None and reason != "idle":
+            self._say.run_done(self._memory.run, reason, self._memory.next_frame)
+        self._say.closed(reason)
         self._is_snapshot_due = False
-        is_closed = reason == "closed"
-        self._ending = _Ending(SessionStatus.CLOSED if is_closed else SessionStatus.DONE, None)
+        self._ending = _Ending(SessionStatus.CLOSED if reason == "closed" else SessionStatus.DONE, None)
 
     def _end_if_idle(self) -> None:
         """End a file session whose client has said nothing since its last run; the gateway ends the other kinds."""
@@ -415,34 +401,9 @@ class LiveSession:
     def _drop_pushed(self, reason: str) -> None:
         left = self._memory.pushed + [item.command for item in self._inbox if isinstance(item.command, PushFrame)]
         for push in left:
-            self._metrics.frames.labels("dropped").inc()
-            self._events.write(
-                FrameDropped(
-                    seq=UNNUMBERED,
-                    run_id=max(1, self._memory.last_run_id),
-                    frame_index=push.frame_index,
-                    reason=reason,
-                )
-            )
+            self._say.frame_dropped(max(1, self._memory.last_run_id), push.frame_index, reason)
         self._memory.pushed = []
         self._inbox.clear()
-
-    def _write_frame_error(self, run: Run, frame_index: int, problem: Problem) -> None:
-        self._metrics.frames.labels("error").inc()
-        self._events.write(FrameError(seq=UNNUMBERED, run_id=run.run_id, frame_index=frame_index, problem=problem))
-
-    def _write_run_done(self, reason: str) -> None:
-        run = self._memory.run
-        assert run is not None, "no run to end"
-        num_frames = max(0, self._memory.next_frame - run.first_frame)
-        self._events.write(
-            RunDone.model_validate(
-                {"seq": UNNUMBERED, "run_id": run.run_id, "reason": reason, "num_frames": num_frames}
-            )
-        )
-
-    def _write_closed(self, reason: str) -> None:
-        self._events.write(SessionClosed(seq=UNNUMBERED, reason=reason, final_seq=self._events.last_seq + 1))
 
     def _save_snapshot(self) -> None:
         lines = self._events.unpublished

@@ -32,7 +32,7 @@ def test_a_hung_worker_loses_its_session(bench: Any, make_box: Any) -> None:
     with watchdog.step():
         assert gave_up.wait(5.0)
         other.run_until(lambda: bool(other.sessions.cursors))
-    other.run_to_end(bench, spec)
+    other.run_to_end(spec)
 
 
 def test_a_living_worker_keeps_its_session(bench: Any, make_box: Any) -> None:

@@ -39,7 +39,7 @@ def check_numbering(events: list[dict[str, Any]]) -> None:
 
 def test_every_frame_gets_one_result(bench: Any, make_box: Any) -> None:
     spec = bench.create("a", [make_box()])
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     events = bench.events(spec)
     check_numbering(events)
     assert [event["type"] for event in events] == [
@@ -52,7 +52,7 @@ def test_every_frame_gets_one_result(bench: Any, make_box: Any) -> None:
 
 def test_a_range_of_frames(bench: Any, make_box: Any) -> None:
     spec = bench.create("a", [make_box(frame_index=3)], from_frame=5, to_frame=8)
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     assert list(results(bench.events(spec))) == [5, 6, 7, 8]
 
 
@@ -60,11 +60,11 @@ def test_a_range_of_frames(bench: Any, make_box: Any) -> None:
 def test_a_dead_worker_changes_nothing(bench: Any, make_box: Any, num_turns: int) -> None:
     prompts = [make_box(), make_box(object_id=2, frame_index=6)]
     undisturbed = bench.create("a", prompts)
-    bench.worker().run_to_end(bench, undisturbed)
+    bench.worker().run_to_end(undisturbed)
     disturbed = bench.create("b", prompts)
     bench.worker().turn(num_turns)
     assert not bench.state(disturbed).is_ended
-    bench.worker().run_to_end(bench, disturbed)
+    bench.worker().run_to_end(disturbed)
     check_numbering(bench.events(disturbed))
     assert bench.events(disturbed) == bench.events(undisturbed)
 
@@ -77,7 +77,7 @@ def test_a_dead_worker_after_a_late_prompt_changes_nothing(bench: Any, make_box:
     first.turn(3)
     before = bench.events(spec)
     bench.send(spec, RemoveObject(object_id=1))  # read by the second worker only
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     events = bench.events(spec)
     check_numbering(events)
     assert events[: len(before)] == before
@@ -94,7 +94,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(bench: Any, make_box: An
     fresh.run_until(lambda: bool(fresh.sessions.runnable))
     stale.loop.turn()
     assert not stale.sessions.cursors
-    fresh.run_to_end(bench, spec)
+    fresh.run_to_end(spec)
     check_numbering(bench.events(spec))
     assert list(results(bench.events(spec))) == list(range(12))
 
@@ -106,7 +106,7 @@ def test_a_session_handed_over_goes_on_at_once(bench: Any, make_box: Any) -> Non
     first.sessions.hand_over()
     second.turn(1)
     assert second.sessions.cursors
-    second.run_to_end(bench, spec)
+    second.run_to_end(spec)
     assert list(results(bench.events(spec))) == list(range(12))
 
 
@@ -115,19 +115,19 @@ def test_lost_lines_come_back_from_redis(bench: Any, make_box: Any) -> None:
     bench.worker().turn(6)
     path = paths.results_file(bench.settings.data_dir, spec.session_id)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     check_numbering(bench.events(spec))
     assert list(results(bench.events(spec))) == list(range(12))
 
 
 def test_a_correction_opens_a_run_with_a_higher_revision(bench: Any, make_box: Any) -> None:
     plain = bench.create("a", [make_box()])
-    bench.worker().run_to_end(bench, plain)
+    bench.worker().run_to_end(plain)
     spec = bench.create("b", [make_box()])
     worker = bench.worker()
     worker.turn(8)
     bench.send(spec, AddPrompt(prompt=PromptIn(object_id=1, frame_index=4, points=[(30.0, 20.0, 1)])))
-    worker.run_to_end(bench, spec)
+    worker.run_to_end(spec)
     events = bench.events(spec)
     check_numbering(events)
     assert [(event["run_id"], event["reason"]) for event in events if event["type"] == "run.done"] == [
@@ -149,7 +149,7 @@ def test_a_dead_worker_during_a_correction_changes_nothing(bench: Any, make_box:
         worker.turn(6)
         bench.send(spec, AddPrompt(prompt=make_box(object_id=2, frame_index=3)))
         worker.turn(5)  # two of them within the frames that are only computed again
-        (bench.worker() if is_killed else worker).run_to_end(bench, spec)
+        (bench.worker() if is_killed else worker).run_to_end(spec)
         check_numbering(bench.events(spec))
         ends.append(results(bench.events(spec), run_id=2))
     assert list(ends[0]) == list(range(3, 12))
@@ -159,7 +159,7 @@ def test_a_dead_worker_during_a_correction_changes_nothing(bench: Any, make_box:
 def test_adding_an_object_leaves_the_other_as_it_was(bench: Any, make_box: Any) -> None:
     alone = bench.create("a", [make_box()])
     together = bench.create("b", [make_box(), make_box(object_id=2, frame_index=5)])
-    bench.worker().run_to_end(bench, alone, together)
+    bench.worker().run_to_end(alone, together)
     one, two = results(bench.events(alone)), results(bench.events(together))
     assert [objects[0] for objects in one.values()] == [objects[0] for objects in two.values()]
 
@@ -170,7 +170,7 @@ def test_pushed_frames_give_the_masks_of_the_file(bench: Any, make_box: Any, mak
     pushed = bench.create_push("b", [make_box()])
     push_frames(bench, pushed, make_pictures(12), encoding)
     worker = bench.worker()
-    worker.run_to_end(bench, stored, pushed)
+    worker.run_to_end(stored, pushed)
     check_numbering(bench.events(pushed))
     assert results(bench.events(pushed)) == results(bench.events(stored))
     assert not list(paths.frames_folder(bench.settings.data_dir, "b").iterdir())
@@ -184,7 +184,7 @@ def test_a_dead_worker_changes_nothing_for_pushed_frames(bench: Any, make_box: A
         bench.send(spec, AddPrompt(prompt=make_box(object_id=2, frame_index=8)))
         push_frames(bench, spec, make_pictures(12), "raw", first=6)
         bench.worker().turn(num_turns)
-        bench.worker().run_to_end(bench, spec)
+        bench.worker().run_to_end(spec)
         check_numbering(bench.events(spec))
         events.append(bench.events(spec))
     assert events[0] == events[1] == events[2]
@@ -194,7 +194,7 @@ def test_pushed_frames_cannot_be_gone_back_to(bench: Any, make_box: Any, make_pi
     spec = bench.create_push("a", [make_box()])
     push_frames(bench, spec, make_pictures(4), "raw", is_last=False)
     bench.send(spec, AddPrompt(prompt=make_box(object_id=2, frame_index=1)), InputEnd())
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     (refused,) = [event for event in bench.events(spec) if event["type"] == "prompt.refused"]
     assert refused["problem"]["code"] == "prompt_out_of_range"
     assert list(results(bench.events(spec))) == list(range(4))
@@ -205,7 +205,7 @@ def test_a_bad_pushed_frame_gets_an_error_and_the_others_results(bench: Any, mak
     push_frames(bench, spec, make_pictures(6), "png", is_last=False)
     (paths.frames_folder(bench.settings.data_dir, "a") / paths.frame_name(3, "png")).write_bytes(b"no picture")
     bench.send(spec, InputEnd())
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     events = bench.events(spec)
     assert list(results(events)) == [0, 1, 2, 4, 5]
     assert [event["frame_index"] for event in events if event["type"] == "frame.error"] == [3]
@@ -217,7 +217,7 @@ def test_frames_before_the_damage_get_results(bench: Any, make_box: Any) -> None
     good = bench.create("b", [make_box()])
     path = paths.video_file(bench.settings.data_dir, "local", "a")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    bench.worker().run_to_end(bench, bad, good)
+    bench.worker().run_to_end(bad, good)
     events = bench.events(bad)
     check_numbering(events)
     frames = list(results(events))
@@ -237,7 +237,7 @@ def test_a_bad_session_harms_no_other(bench: Any, make_box: Any, monkeypatch: py
     worker = bench.worker()
     worker.turn(3)
     worker.sessions._sessions["b"]._segmenter._segmenter.next_frame = 77  # a mistake of our own
-    worker.run_to_end(bench, missing, broken, good)
+    worker.run_to_end(missing, broken, good)
     assert bench.state(missing).status is SessionStatus.FAILED
     assert bench.state(broken).status is SessionStatus.FAILED
     assert bench.events(broken)[-2]["problem"]["code"] == "internal"
@@ -246,7 +246,7 @@ def test_a_bad_session_harms_no_other(bench: Any, make_box: Any, monkeypatch: py
 
 def test_a_text_prompt_is_refused_and_the_session_goes_on(bench: Any, make_box: Any) -> None:
     spec = bench.create("a", [PromptIn(object_id=2, text="the square"), make_box()])
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     (refused,) = [event for event in bench.events(spec) if event["type"] == "prompt.refused"]
     assert refused["problem"]["code"] == "unsupported_prompt"
     assert list(results(bench.events(spec))) == list(range(12))
@@ -257,7 +257,7 @@ def test_closing_ends_a_session_in_order(bench: Any, make_box: Any) -> None:
     worker = bench.worker()
     worker.turn(4)
     bench.send(spec, CloseSession())
-    worker.run_to_end(bench, spec)
+    worker.run_to_end(spec)
     events = bench.events(spec)
     check_numbering(events)
     assert (events[-2]["type"], events[-2]["reason"]) == ("run.done", "closed")
@@ -282,7 +282,7 @@ def test_a_steered_session_waits_for_its_client_between_runs(bench: Any, make_bo
     ]  # fmt: skip
     assert results(events, 3)[3] == results(events, 1)[3]
     bench.send(spec, CloseSession())
-    worker.run_to_end(bench, spec)
+    worker.run_to_end(spec)
     check_numbering(bench.events(spec))
 
 
@@ -291,7 +291,7 @@ def test_a_session_that_kills_workers_fails(bench: Any, make_box: Any) -> None:
     for _ in range(bench.settings.max_takeovers):
         dying = bench.worker()
         dying.run_until(lambda dying=dying: bool(dying.store.claim("dying", dying.sessions._weights)))
-    bench.worker().run_to_end(bench, spec)
+    bench.worker().run_to_end(spec)
     problem = bench.state(spec).problem
     assert problem is not None
     assert problem.code == "worker_failed"

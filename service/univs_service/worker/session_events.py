@@ -1,0 +1,70 @@
+"""What a session says, besides its masks: the events of its prompts, runs and end."""
+
+from typing import Literal, TypeAlias
+
+from univs_service.messages import (
+    FrameDropped,
+    FrameError,
+    Problem,
+    PromptApplied,
+    PromptIn,
+    PromptRefused,
+    RunDone,
+    SessionClosed,
+    SessionFailed,
+)
+from univs_service.metrics import WorkerMetrics
+from univs_service.worker.event_log import UNNUMBERED, EventLog
+from univs_service.worker.memory import Run
+
+RunReason: TypeAlias = Literal["end", "to_frame", "closed", "damaged", "superseded"]
+
+
+class SessionEvents:
+    """Write the events of one session into its log."""
+
+    def __init__(self, log: EventLog, metrics: WorkerMetrics) -> None:
+        self.log = log
+        self._metrics = metrics
+
+    def applied(self, prompt: PromptIn, revision: int) -> None:
+        """A prompt counts from its frame on."""
+        self.log.write(
+            PromptApplied(
+                seq=UNNUMBERED,
+                prompt_id=prompt.prompt_id,
+                object_id=prompt.object_id,
+                frame_index=prompt.frame_index,
+                revision=revision,
+            )
+        )
+
+    def refused(self, prompt: PromptIn, problem: Problem) -> None:
+        """A prompt cannot be used; the session goes on."""
+        self.log.write(
+            PromptRefused(seq=UNNUMBERED, prompt_id=prompt.prompt_id, object_id=prompt.object_id, problem=problem)
+        )
+
+    def frame_error(self, run: Run, frame_index: int, problem: Problem) -> None:
+        """A frame could not be segmented."""
+        self._metrics.frames.labels("error").inc()
+        self.log.write(FrameError(seq=UNNUMBERED, run_id=run.run_id, frame_index=frame_index, problem=problem))
+
+    def frame_dropped(self, run_id: int, frame_index: int, reason: str) -> None:
+        """A frame that was taken in gets no result."""
+        self._metrics.frames.labels("dropped").inc()
+        self.log.write(FrameDropped(seq=UNNUMBERED, run_id=run_id, frame_index=frame_index, reason=reason))
+
+    def run_done(self, run: Run, reason: RunReason, next_frame: int) -> None:
+        """A run ends before `next_frame`."""
+        num_frames = max(0, next_frame - run.first_frame)
+        self.log.write(RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames))
+
+    def failed(self, problem: Problem) -> None:
+        """The session cannot go on."""
+        self._metrics.session_failures.labels(problem.code).inc()
+        self.log.write(SessionFailed(seq=UNNUMBERED, problem=problem))
+
+    def closed(self, reason: str) -> None:
+        """Nothing comes after this."""
+        self.log.write(SessionClosed(seq=UNNUMBERED, reason=reason, final_seq=self.log.last_seq + 1))
