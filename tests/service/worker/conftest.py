@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ class Worker:
     def run_to_end(self, *specs: SessionSpec) -> None:
         """Take turns until sessions have ended."""
         for spec in specs:
-            self.run_until(lambda spec=spec: self.has_ended(spec))
+            self.run_until(partial(self.has_ended, spec))
 
     def has_ended(self, spec: SessionSpec) -> bool:
         """Whether a session is over."""
