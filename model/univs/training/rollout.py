@@ -85,7 +85,8 @@ def roll_out(model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.G
         prediction = run.decode(here, join_frames(memory), prior * kept.to(prior)[..., None, None])
         later.append(prediction)
         masks = run.remembered(prediction, position, rng)
-        memory = [memory[0], *memory[1:][-(model.config.memory.num_frames - 1) :], run.tokens(here, masks)]
+        recent = [*memory[1:], run.tokens(here, masks)]
+        memory = [memory[0], *recent[-model.config.memory.num_frames :]]
         prior = run.prior(masks)
     return Rollout(features, tuple(first), tuple(later))
 
@@ -167,8 +168,11 @@ class _Run:
         truth = self.batch.masks[:, :, position]
         logits = prediction.mask_logits[:, :, 0].detach().float()
         drawn = functional.interpolate(logits, size=truth.shape[-2:], mode="bilinear", align_corners=False) > 0
-        is_taught = torch.from_numpy(rng.random(len(truth)) < self.config.teacher_probability)
-        masks = torch.where(is_taught.to(truth.device)[:, None, None, None], truth, drawn)
+        is_taught = torch.from_numpy(rng.random(len(truth)) < self.config.teacher_probability).to(truth.device)
+        is_taught = is_taught[:, None, None, None]
+        if position == 0:  # an object of which nothing is remembered teaches nothing
+            is_taught = is_taught | ~drawn.flatten(2).any(dim=-1)[..., None, None]
+        masks = torch.where(is_taught, truth, drawn)
         return masks & ~self.batch.is_padding[:, :, None, None]
 
     def prior(self, masks: Tensor) -> Tensor:
