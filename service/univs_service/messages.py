@@ -53,20 +53,14 @@ class PromptIn(Incoming):
         default=None, description="x0, y0, x1, y1"
     )
     mask: RleMask | None = None
-    scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(
-        default=None, min_length=2, max_length=4096
-    )
+    scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(default=None, min_length=2, max_length=4096)
     text: str | None = Field(default=None, min_length=1, max_length=512)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "PromptIn":
-        given = [
-            name for name in ("points", "box", "mask", "scribble", "text") if getattr(self, name) is not None
-        ]
+        given = [name for name in ("points", "box", "mask", "scribble", "text") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of points, box, mask, scribble, text; got {given or 'none'}"
-            )
+            raise ValueError(f"expected exactly one of points, box, mask, scribble, text; got {given or 'none'}")
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ValueError(f"box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {self.box}")
         return self
@@ -108,17 +102,11 @@ class SessionIn(Incoming):
     """Body of `POST /v1/sessions`."""
 
     source: Source
-    model: str | None = Field(
-        default=None, description="name of the weights; the service's default when left out"
-    )
+    model: str | None = Field(default=None, description="name of the weights; the service's default when left out")
     prompts: list[PromptIn] = Field(default_factory=list, max_length=1024)
     from_frame: int = Field(default=0, ge=0)
-    to_frame: int | None = Field(
-        default=None, ge=0, description="last frame, inclusive; the end when left out"
-    )
-    auto_start: bool = Field(
-        default=True, description="start once prompts are there; else wait for `propagate`"
-    )
+    to_frame: int | None = Field(default=None, ge=0, description="last frame, inclusive; the end when left out")
+    auto_start: bool = Field(default=True, description="start once prompts are there; else wait for `propagate`")
 
 
 class Video(Outgoing):
@@ -359,12 +347,8 @@ class Hello(Incoming):
     """First message of a client: from which event on to replay, and how many may go unacknowledged."""
 
     type: Literal["hello"]
-    last_seq: int = Field(
-        default=0, ge=0, description="the last event the client holds; replay starts after it"
-    )
-    window: int = Field(
-        default=32, ge=1, le=1024, description="events that may be sent and not yet acknowledged"
-    )
+    last_seq: int = Field(default=0, ge=0, description="the last event the client holds; replay starts after it")
+    window: int = Field(default=32, ge=1, le=1024, description="events that may be sent and not yet acknowledged")
 
 
 class PromptAdd(PromptIn):

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from univs_service.errors import BadRequestError, TooLargeError, TooManyError, UnknownModelError
+from univs_service.errors import BadRequestError, PromptConflictError, TooLargeError, TooManyError, UnknownModelError
 from univs_service.gateway.commands import check_range
 from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
 from univs_service.gateway.problems import invalid_input
@@ -51,6 +51,7 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
     models = await gateway.models()
     spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
     _check_counts(wish.prompts, gateway)
+    _check_ids(wish.prompts)
     for number, prompt in enumerate(wish.prompts):
         check_prompt(prompt, spec, models, where=["prompts", number])
     prompts = [
@@ -147,6 +148,13 @@ def _make_spec(wish: SessionIn, video: Video | None, model: str) -> SessionSpec:
         auto_start=wish.auto_start,
         created_at=time.time(),
     )
+
+
+def _check_ids(prompts: list[PromptIn]) -> None:
+    ids = [prompt.prompt_id for prompt in prompts if prompt.prompt_id is not None]
+    if len(set(ids)) < len(ids):
+        twice = next(prompt_id for prompt_id in ids if ids.count(prompt_id) > 1)
+        raise PromptConflictError(f"expected a prompt_id of its own for each prompt, got {twice!r} twice; rename one")
 
 
 def _check_counts(prompts: list[PromptIn], gateway: Gateway) -> None:

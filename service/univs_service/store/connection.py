@@ -15,6 +15,7 @@ from univs_service.settings import Settings
 _RETRIES = 3
 _BACKOFF = {"base": 0.05, "cap": 1.0}
 _PROTOCOL = 2  # one shape of replies from Redis 7 and Valkey 9 alike
+_AGAIN = (redis.exceptions.ConnectionError,)  # not a timeout: who waits for a hung server is told so after one
 _NOT_NOW = (  # ConnectionError covers refused, lost, loading and wrong password
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -33,7 +34,7 @@ def connect_async(settings: Settings, *, is_blocking: bool = False) -> AsyncRedi
         protocol=_PROTOCOL,
         socket_timeout=settings.redis_timeout_s + (10.0 if is_blocking else 0.0),
         socket_connect_timeout=settings.redis_timeout_s,
-        retry=AsyncRetry(ExponentialWithJitterBackoff(**_BACKOFF), 0 if is_blocking else _RETRIES),
+        retry=AsyncRetry(ExponentialWithJitterBackoff(**_BACKOFF), 0 if is_blocking else _RETRIES, _AGAIN),
         health_check_interval=15,
     )
 
@@ -45,7 +46,7 @@ def connect(settings: Settings) -> "redis.Redis":
         protocol=_PROTOCOL,
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
-        retry=Retry(ExponentialWithJitterBackoff(**_BACKOFF), _RETRIES),
+        retry=Retry(ExponentialWithJitterBackoff(**_BACKOFF), _RETRIES, _AGAIN),
         health_check_interval=15,
     )
 

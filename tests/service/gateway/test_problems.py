@@ -1,6 +1,8 @@
 """Every failure is a problem that says what was expected, what came and what to do."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from univs_service.embedded import EmbeddedValkey
 from univs_service.errors import every_error
+from univs_service.settings import Settings
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -84,6 +87,21 @@ async def test_a_lost_store_is_a_503_and_the_gateway_recovers(service: Any, valk
     assert (await service.http.get("/metrics")).status_code == 200
     check_problem(await service.http.get("/readyz"), 503, "store_unavailable")
     valkey.start()
+    check_problem(await service.http.get("/v1/sessions/any"), 404, "unknown_session")
+
+
+async def test_a_store_that_hangs_is_a_503_in_time(
+    make_service: Any, settings: Settings, valkey: EmbeddedValkey
+) -> None:
+    service = await make_service(settings.model_copy(update={"redis_timeout_s": 0.3}))
+    check_problem(await service.http.get("/v1/sessions/any"), 404, "unknown_session")
+    assert valkey.process_id is not None
+    os.kill(valkey.process_id, signal.SIGSTOP)
+    try:
+        check_problem(await service.http.get("/v1/sessions/any", timeout=5), 503, "store_unavailable")
+        assert (await service.http.get("/healthz")).status_code == 200
+    finally:
+        os.kill(valkey.process_id, signal.SIGCONT)
     check_problem(await service.http.get("/v1/sessions/any"), 404, "unknown_session")
 
 

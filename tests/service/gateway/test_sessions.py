@@ -50,6 +50,7 @@ async def test_one_form_carries_video_and_prompts(service: Any, clip: Path, work
         ({"prompts": [{"object_id": 1}]}, 422, "invalid_input"),
         ({"prompts": [{"object_id": 1, "text": "dog"}]}, 422, "unsupported_prompt"),
         ({"prompts": [{"object_id": n + 1, "box": [4, 4, 9, 9]} for n in range(65)]}, 422, "too_many"),
+        ({"prompts": [PROMPT | {"prompt_id": "p"}] * 2}, 409, "prompt_conflict"),
         ({"model": "giant"}, 422, "unknown_model"),
         ({"from_frame": 5, "to_frame": 4}, 422, "invalid_input"),
         ({"to_frame": 12}, 422, "invalid_input"),
