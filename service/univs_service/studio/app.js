@@ -7,6 +7,7 @@ import { bindKeys } from "./keys.js";
 import { Landing } from "./landing.js";
 import { Notices } from "./notices.js";
 import { ObjectList } from "./object_list.js";
+import { keepMarks, readPlace, recallMarks, writePlace } from "./place.js";
 import { Player } from "./player.js";
 import { Project } from "./project.js";
 import { Run } from "./run.js";
@@ -88,26 +89,20 @@ class Studio {
     byId("file-input").focus();
   }
 
-  /** Keep in the address what a reload needs: the video, the session, the name of the file. */
   #remember() {
-    const place = new URLSearchParams();
-    if (this.video !== null) {
-      place.set("video", this.video.video_id);
-      place.set("name", this.fileName);
-      if (this.run.session !== null) place.set("session", this.run.session.session_id);
-    }
-    const hash = place.toString();
-    history.replaceState(null, "", hash === "" ? location.pathname : `#${hash}`);
+    const sessionId = this.run.session?.session_id ?? null;
+    writePlace(this.video === null ? null : { videoId: this.video.video_id, name: this.fileName, sessionId });
   }
 
   async #restore() {
-    const place = new URLSearchParams(location.hash.slice(1));
-    if (!place.has("video")) return;
-    const sessionId = place.get("session");
+    const place = readPlace();
+    if (place === null) return;
     try {
-      const video = await readVideo(place.get("video"));
-      this.#enterVideo(video, place.get("name") ?? video.video_id);
-      if (sessionId !== null) await this.run.resume(sessionId, video);
+      const video = await readVideo(place.videoId);
+      const marks = recallMarks(place.videoId);
+      this.#enterVideo(video, place.name);
+      if (marks !== null) this.project.read(marks);
+      if (place.sessionId !== null) await this.run.resume(place.sessionId, video);
     } catch (error) {
       this.notices.showError(error);
     }
@@ -150,7 +145,10 @@ class Studio {
 
   #listen() {
     this.landing.addEventListener("video", ({ detail }) => this.#enterVideo(detail.video, detail.name));
-    this.project.addEventListener("change", () => this.#render());
+    this.project.addEventListener("change", () => {
+      if (this.video !== null) keepMarks(this.video.video_id, this.project.write());
+      this.#render();
+    });
     this.player.addEventListener("move", () => this.#renderPosition());
     this.player.addEventListener("play", () => this.#renderPosition());
     this.exhibit.addEventListener("show", () => this.#renderAnswers());

@@ -124,6 +124,24 @@ export class Project extends EventTarget {
     return null;
   }
 
+  /** Write objects and marks so that `read` understands them. */
+  write() {
+    return JSON.stringify({ objects: this.objects, marks: [...this.marks] });
+  }
+
+  /** Take over what `write` gave; anything else is left alone. */
+  read(text) {
+    try {
+      const { objects, marks } = JSON.parse(text);
+      Object.assign(this, { objects, marks: new Map(marks), history: [] });
+      this.nextId = Math.max(...objects.map(({ id }) => id)) + 1;
+      this.selectedId = objects[0].id;
+    } catch {
+      this.reset();
+    }
+    this.#changed();
+  }
+
   /** Write the marks as prompts of the service. */
   toPrompts() {
     return this.objects.flatMap(({ id }) =>
