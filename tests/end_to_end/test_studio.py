@@ -459,7 +459,7 @@ def check_layouts(page: Page, name: str, selectors: list[str]) -> None:
             assert area is not None and area["x"] >= 0 and area["x"] + area["width"] <= width, selector
         assert page.evaluate("() => document.documentElement.scrollWidth") == width
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
             page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
 
 
