@@ -116,8 +116,9 @@ class Service:
         """Ask for the session's state until it has ended, without any socket."""
         deadline = time.monotonic() + EVENT_TIMEOUT_S
         while time.monotonic() < deadline:
-            session: dict[str, Any] = self.http.get(f"/v1/sessions/{session_id}").json()
-            if session["status"] in {"done", "failed", "closed"}:
+            answer = self.http.get(f"/v1/sessions/{session_id}")
+            session: dict[str, Any] = answer.json()
+            if answer.status_code == 200 and session["status"] in {"done", "failed", "closed"}:
                 return session
             time.sleep(0.05)
         pytest.fail(f"session {session_id} did not end; {self.last_log_lines()}")

@@ -46,12 +46,17 @@ def test_a_killed_gateway_is_back_and_the_client_goes_on(running_service: Any, m
 
 
 def test_a_killed_valkey_is_back_with_what_it_held(running_service: Any, make_clip: Any, make_box: Any) -> None:
-    session = running_service.start_session(make_clip(10), [make_box()])
-    events = running_service.events(session["session_id"])
+    clip, prompts = make_clip(40), [make_box()]
+    before = running_service.start_session(clip, prompts)["session_id"]
+    events = running_service.events(before)
+    during = running_service.start_session(clip, prompts)["session_id"]
     os.kill(running_service.child_id("valkey-server"), signal.SIGKILL)
-    again = running_service.start_session(make_clip(10), [make_box()])
-    assert running_service.events(again["session_id"])[:-1] == events[:-1]
-    assert running_service.results(session["session_id"]) == events
+    after = running_service.start_session(clip, prompts)["session_id"]
+    for session_id in (before, during, after):
+        running_service.wait_until_ended(session_id)
+        found = running_service.results(session_id)
+        assert [event["seq"] for event in found] == list(range(1, len(events) + 1))
+        assert found == events
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PDEATHSIG is Linux's")

@@ -91,6 +91,7 @@ class LeaseKeeper:
         """Renew a lease from now on."""
         with self._lock:
             self._leases[lease.session_id] = lease
+            self._lost.discard(lease.session_id)  # an older lease of ours was lost, not this one
 
     def let_go(self, session_id: str) -> None:
         """Renew a session's lease no more."""

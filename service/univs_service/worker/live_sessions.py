@@ -29,7 +29,20 @@ class LiveSessions:
         keeper: LeaseKeeper,
         settings: Settings,
         metrics: WorkerMetrics,
+        *,
+        on_leave: Callable[[str], None],
     ) -> None:
+        """Hold nothing yet.
+
+        Args:
+            engine: runs the network.
+            store: where sessions come from and results go.
+            keeper: renews the leases of what is held.
+            settings: limits and intervals.
+            metrics: what is counted.
+            on_leave: called with the id of each session that is held no more.
+        """
+        self._on_leave = on_leave
         self._engine = engine
         self._store = store
         self._keeper = keeper
@@ -61,10 +74,24 @@ class LiveSessions:
             if claim.lease.session_id in self._sessions:  # our own lease had run out
                 self._drop(self._sessions[claim.lease.session_id], "claimed anew")
             self._keeper.keep(claim.lease)
-            session = LiveSession(claim, self._engine, self._store, self._settings, self._metrics)
-            self._sessions[session.session_id] = session
-            self._guard(session, session.open)
+            session = self._take_up(claim)
+            if session is not None:
+                self._sessions[session.session_id] = session
+                self._guard(session, session.open)
         self._observe()
+
+    def _take_up(self, claim: Claim) -> LiveSession | None:
+        """Read what the last owner left; None, and the lease runs out, when even that fails."""
+        session_id = claim.lease.session_id
+        try:
+            return LiveSession(claim, self._engine, self._store, self._settings, self._metrics)
+        except StoreUnavailableError:
+            self._keeper.let_go(session_id)
+            raise
+        except Exception:  # as in _guard: a full disk, a broken snapshot
+            logger.exception("session not taken up", extra={"session_id": session_id})
+            self._keeper.let_go(session_id)
+            return None
 
     def receive(self) -> None:
         """Let every session read its commands and publish what they cause."""
@@ -113,6 +140,7 @@ class LiveSessions:
         logger.info("session left", extra={"session_id": session.session_id, "reason": reason})
         del self._sessions[session.session_id]
         self._keeper.let_go(session.session_id)
+        self._on_leave(session.session_id)
         session.close()
 
     def _observe_claim(self, claim: Claim) -> None:

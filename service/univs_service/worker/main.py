@@ -44,8 +44,9 @@ def run_worker(settings: Settings) -> int:
     store = WorkerStore(settings)
     watchdog = Watchdog(settings.step_timeout_s)
     keeper = _lease_keeper(engine, store, watchdog, settings)
-    sessions = LiveSessions(engine, store, keeper, settings, metrics)
-    loop = WorkerLoop(store, sessions, Scheduler(), watchdog, settings)
+    scheduler = Scheduler()
+    sessions = LiveSessions(engine, store, keeper, settings, metrics, on_leave=scheduler.forget)
+    loop = WorkerLoop(store, sessions, scheduler, watchdog, settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.stop())
     keeper.start()

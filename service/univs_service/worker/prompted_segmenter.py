@@ -91,7 +91,10 @@ class PromptedSegmenter:
             self._segmenter = self._engine.open(self._frame_size)
             memory.has_stepped = False
             memory.num_effective = 0
-        memory.next_frame = min([first_frame, *(prompt.frame_index for prompt in prompts_of(memory.effects))])
+        prompted = [
+            effect.command.prompt.frame_index for effect in memory.effects if effect.command.type == "prompt.add"
+        ]
+        memory.next_frame = min([first_frame, *prompted])  # objects that were removed later have their say until then
         self._segmenter.skip_to(memory.next_frame)
 
     def step(self, frame: Frame) -> FrameResult:

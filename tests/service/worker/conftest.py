@@ -152,8 +152,11 @@ class Worker:
             interval_s=1.0,
             on_hang=lambda: None,
         )
-        self.sessions = LiveSessions(engine, self.store, self.keeper, settings, WorkerMetrics())
-        self.loop = WorkerLoop(self.store, self.sessions, Scheduler(), watchdog, settings)
+        scheduler = Scheduler()
+        self.sessions = LiveSessions(
+            engine, self.store, self.keeper, settings, WorkerMetrics(), on_leave=scheduler.forget
+        )
+        self.loop = WorkerLoop(self.store, self.sessions, scheduler, watchdog, settings)
 
     def close(self) -> None:
         """Close files and connections, as the end of a process does; the sessions stay as they are."""

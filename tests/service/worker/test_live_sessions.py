@@ -156,6 +156,21 @@ def test_a_dead_worker_during_a_correction_changes_nothing(bench: Any, make_box:
     assert ends[0] == ends[1]
 
 
+def test_a_correction_goes_back_over_a_removed_object(bench: Any, make_box: Any) -> None:
+    spec = bench.create("a", [make_box(), make_box(object_id=2, frame_index=6)])
+    worker = bench.worker()
+    worker.turn(4)
+    bench.send(spec, RemoveObject(object_id=1))
+    worker.turn(6)
+    bench.send(spec, AddPrompt(prompt=make_box(object_id=2, frame_index=7)))
+    worker.run_to_end(spec)
+    events = bench.events(spec)
+    check_numbering(events)
+    assert list(results(events, run_id=2)) == [7, 8, 9, 10, 11]
+    assert {found["object_id"] for objects in results(events, run_id=2).values() for found in objects} == {2}
+    assert bench.state(spec).status is SessionStatus.DONE
+
+
 def test_adding_an_object_leaves_the_other_as_it_was(bench: Any, make_box: Any) -> None:
     alone = bench.create("a", [make_box()])
     together = bench.create("b", [make_box(), make_box(object_id=2, frame_index=5)])
@@ -284,6 +299,19 @@ def test_a_steered_session_waits_for_its_client_between_runs(bench: Any, make_bo
     bench.send(spec, CloseSession())
     worker.run_to_end(spec)
     check_numbering(bench.events(spec))
+
+
+def test_a_session_whose_folder_cannot_be_written_harms_no_other(bench: Any, make_box: Any) -> None:
+    stuck = bench.create("a", [make_box()])
+    paths.sessions_folder(bench.settings.data_dir).mkdir()
+    paths.session_folder(bench.settings.data_dir, "a").write_text("in the way")
+    good = bench.create("b", [make_box()])
+    worker = bench.worker()
+    worker.run_to_end(good)
+    assert not worker.has_ended(stuck)
+    paths.session_folder(bench.settings.data_dir, "a").unlink()
+    bench.worker(max_takeovers=100).run_to_end(stuck)
+    assert list(results(bench.events(stuck))) == list(range(12))
 
 
 def test_a_session_that_kills_workers_fails(bench: Any, make_box: Any) -> None:
