@@ -133,7 +133,7 @@ class WorkerMetrics:
         )
         self.stage_seconds = Histogram(
             "univs_stage_seconds",
-            "Parts of a step: decode, preprocess, backbone, decoder, rle, publish, snapshot",
+            "Parts of a step: decode, model, publish, snapshot",
             ("stage",),
             buckets=_FAST_S,
             registry=self.registry,
