@@ -107,9 +107,8 @@ def _redis(settings: "Settings") -> Iterator[Check]:
 
 def _weights(settings: "Settings") -> Iterator[Check]:
     try:
-        from univs.weights import load
-
         from univs.errors import UniVSError
+        from univs.weights import load
     except ImportError as error:
         yield Check("weights", str(error), "pip install 'univs[model]'", is_fatal=True)
         return
