@@ -290,8 +290,9 @@ def _is_last(event: bytes) -> bool:
 
 def _prompt_id_of(message: str | bytes) -> str | None:
     """Find the prompt id in a message that was refused, so that the client knows which prompt it was."""
-    if isinstance(message, bytes):
+    try:
+        fields = json.loads(message)
+    except ValueError:  # a frame
         return None
-    fields = json.loads(message)
     prompt_id = fields.get("prompt_id") if isinstance(fields, dict) else None
     return prompt_id if isinstance(prompt_id, str) else None

@@ -304,6 +304,14 @@ async def test_a_wrong_prompt_is_named_and_the_socket_stays_open(service: Any, c
         assert (await receive(socket))["type"] == "pong"
 
 
+async def test_a_number_of_five_thousand_digits_breaks_nothing(service: Any, clip: Path) -> None:
+    session_id = await service.start(await service.upload(clip))
+    async with service.connect(session_id) as socket:
+        await service.hello(socket)
+        await socket.send('{"type": "object.remove", "object_id": %s}' % ("9" * 5000))
+        await check_close(socket, 4400, "bad_message")
+
+
 async def test_a_client_that_only_errs_is_closed(service: Any, clip: Path) -> None:
     session_id = await service.start(await service.upload(clip))
     async with service.connect(session_id) as socket:
