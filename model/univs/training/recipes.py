@@ -31,6 +31,7 @@ def nano_vos() -> TrainConfig:
         ),
         clip=ClipConfig(num_frames=3, size=(224, 384), max_objects=3),
         points=PointSampling(num_points=2048),
+        optimizer=OptimizerConfig(learning_rate=8e-4),
         batch_size=4,
         num_steps=6000,
     )
@@ -50,6 +51,7 @@ def nano_research_vos() -> TrainConfig:
             MixtureEntry("coco_instances", 0.6, is_pasted=True),
             MixtureEntry("clothing", 0.2, is_pasted=True),
         ),
+        optimizer=OptimizerConfig(learning_rate=5e-4),
         num_steps=4000,
         seed=1,
     )
