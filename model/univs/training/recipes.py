@@ -29,7 +29,7 @@ def nano_vos() -> TrainConfig:
             MixtureEntry("coco_panoptic", 0.2),
             MixtureEntry("clothing", 0.4, is_pasted=True),
         ),
-        clip=ClipConfig(num_frames=3, size=(224, 384), max_objects=3),
+        clip=ClipConfig(num_frames=3, size=(224, 384), max_objects=2),
         points=PointSampling(num_points=2048),
         optimizer=OptimizerConfig(learning_rate=8e-4),
         batch_size=4,
