@@ -55,9 +55,7 @@ def find_binary() -> Path:
 class EmbeddedValkey:
     """Own one server: `start` and `stop`, or a `with` block. State survives in `folder` between starts."""
 
-    def __init__(
-        self, folder: Path, *, port: int = 0, max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES) -> None:
         """Say where the server lives; nothing is started yet.
 
         Args:

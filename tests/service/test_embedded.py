@@ -51,9 +51,7 @@ def test_nothing_is_evicted_and_the_log_is_on(tmp_path: Path) -> None:
 def test_the_password_is_needed_and_private(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as valkey:
         with (
-            redis.Redis(
-                unix_socket_path=str(tmp_path / "valkey.sock"), retry=Retry(NoBackoff(), 0)
-            ) as stranger,
+            redis.Redis(unix_socket_path=str(tmp_path / "valkey.sock"), retry=Retry(NoBackoff(), 0)) as stranger,
             pytest.raises(redis.AuthenticationError),
         ):
             stranger.ping()
