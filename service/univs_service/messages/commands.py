@@ -1,0 +1,58 @@
+"""What the gateway tells the worker, in the order of a session's log."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from univs_service.messages.base import Incoming
+from univs_service.messages.prompts import PromptIn
+
+
+class AddPrompt(Incoming):
+    """A prompt enters the session's log."""
+
+    type: Literal["prompt.add"] = "prompt.add"
+    prompt: PromptIn
+
+
+class RemoveObject(Incoming):
+    """Forget an object from the next step on."""
+
+    type: Literal["object.remove"] = "object.remove"
+    object_id: int = Field(ge=1)
+
+
+class Propagate(Incoming):
+    """Run from a frame to a frame, inclusive; None means where the session stands, and the end."""
+
+    type: Literal["propagate"] = "propagate"
+    from_frame: int | None = Field(default=None, ge=0)
+    to_frame: int | None = Field(default=None, ge=0)
+
+
+class PushFrame(Incoming):
+    """A pushed frame lies in the session's spool folder under `name`."""
+
+    type: Literal["frame.push"] = "frame.push"
+    frame_index: int = Field(ge=0)
+    pts: int
+    name: str
+    encoding: Literal["png", "raw"]
+
+
+class InputEnd(Incoming):
+    """No more frames will be pushed."""
+
+    type: Literal["input.end"] = "input.end"
+
+
+class CloseSession(Incoming):
+    """Stop and free everything but the results."""
+
+    type: Literal["close"] = "close"
+    reason: Literal["client", "expired"] = "client"
+
+
+Command: TypeAlias = Annotated[
+    AddPrompt | RemoveObject | Propagate | PushFrame | InputEnd | CloseSession, Field(discriminator="type")
+]

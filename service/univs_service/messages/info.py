@@ -1,0 +1,41 @@
+"""What a service offers: its limits, its models, its workers."""
+
+from univs_service.messages.base import Outgoing
+from univs_service.messages.prompts import PromptKind
+from univs_service.messages.sessions import Weights
+
+
+class Limits(Outgoing):
+    """What the service accepts; also `GET /v1/limits`."""
+
+    max_upload_bytes: int
+    max_frame_pixels: int
+    max_pushed_frame_bytes: int
+    max_objects: int
+    max_prompts: int
+    max_queued_sessions: int
+    max_inflight_frames: int
+    max_window: int
+    session_ttl_s: float
+    results_retention_s: float
+
+
+class ModelInfo(Outgoing):
+    """Weights that a worker has loaded, and which prompts they can serve."""
+
+    name: str
+    weights: Weights
+    prompts: list[PromptKind]
+
+
+class WorkerInfo(Outgoing):
+    """Heartbeat of a worker."""
+
+    worker_id: str
+    is_ready: bool
+    reason: str = ""  # why it is not ready
+    models: list[ModelInfo]
+    num_sessions: int
+    max_sessions: int
+    device: str
+    started_at: float
