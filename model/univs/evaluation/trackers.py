@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from univs import rle
+from univs.errors import InputError
 from univs.evaluation.vos import Mask
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
@@ -94,7 +95,15 @@ class FlowTracker:
     """The first mask, carried from frame to frame by dense optical flow (DIS, Kroeger et al., 2016, of OpenCV)."""
 
     def __init__(self) -> None:
-        import cv2
+        """Open the flow.
+
+        Raises:
+            InputError: where OpenCV is not installed.
+        """
+        try:
+            import cv2
+        except ModuleNotFoundError as error:
+            raise InputError("optical flow needs OpenCV; install univs[train]") from error
 
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._grey: npt.NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
