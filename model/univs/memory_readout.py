@@ -89,13 +89,14 @@ class MemoryReadout(nn.Module):
         context = self.context(pixels)[:, None].expand(-1, num_objects, -1, -1)
         parts = [context, maps, prior.flatten(2)[..., None]] if self.has_mask_prior else [context, maps]
         joined = torch.cat(parts, dim=-1).flatten(0, 1)  # [B*Q, N, width + maps]
-        joined = joined.transpose(1, 2).unflatten(2, (height, width))  # channels last in memory
+        joined = joined.transpose(1, 2).reshape(len(joined), -1, height, width)  # channels last in memory
         merged = functional.relu(self.merge_norm(self.merge(joined)))
         residual = self.widen(merged + self.mix(merged))  # [B*Q, C, h, w]
         residual = functional.interpolate(residual, size=mask_features.shape[-2:], mode="bilinear", align_corners=False)
         shared = mask_features[:, None].expand(-1, num_objects, -1, -1, -1).flatten(0, 1)
         own = shared + residual
-        return (own + self.detail(functional.relu(own))).unflatten(0, (batch, num_objects))
+        own = torch.add(own, self.detail(functional.relu(own)))
+        return own.reshape(batch, num_objects, *own.shape[1:])
 
     def _compare(self, pixels: Tensor, grid: tuple[int, int], on: _Side, around: _Side) -> Tensor:
         """Compare pixels with tokens: [B, Q, N, maps].

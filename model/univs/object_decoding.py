@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from univs.mask_decoder.decoder import DecodeOptions, ImageMemory
+from univs.mask_decoder.image_attention import ImageMemory
+from univs.mask_decoder.readout import DecodeOptions
 from univs.mask_decoder.separation import SelfAttention
 from univs.model import UniVS
 from univs.prompt_encoder.queries import QueryOptions

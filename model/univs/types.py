@@ -1,14 +1,13 @@
 """Data that crosses the rooms of `univs`.
 
 Letters used for axes, here and everywhere:
-    B batch (videos), T frames of a clip, Q queries, O objects, P remembered frames, R tokens of one object in one frame,
-    L tokens of a prompt, C channels, K classes, H x W pixels of a frame, h x w cells of a feature map.
+    B batch (videos), T frames of a clip, Q queries, O objects, P remembered frames, R tokens of one object in one
+    frame, L tokens of a prompt, C channels, K classes, H x W pixels of a frame, h x w cells of a feature map.
 
 Coordinates inside `univs` are fractions of width and height in [0, 1], origin top-left; boxes are x0 y0 x1 y1.
 Images are uint8 RGB. A frame is named by three integers: its index in decoding order, its pts, and the time base.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -18,8 +17,6 @@ import torch
 from torch import Tensor
 
 from univs.rle import Rle
-
-MaskHistory: TypeAlias = Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,7 @@ class ServiceError(Exception):
     title: ClassVar[str] = "Error"
     is_retryable: ClassVar[bool] = False
 
-    def __init__(
-        self, detail: str, *, errors: Sequence[FieldError] = (), retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, errors: Sequence[FieldError] = (), retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = list(errors)
