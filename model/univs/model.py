@@ -66,7 +66,7 @@ class UniVS(nn.Module):
             decoder's level embedding.
         """
         batch, num_frames = images.shape[:2]
-        pixels = (images.flatten(0, 1).to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
+        pixels = torch.sub(images.flatten(0, 1), self.pixel_mean).div_(self.pixel_std)
         height, width = pixels.shape[-2:]
         pixels = functional.pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE))
         maps = self.backbone(pixels.to(_dtype(self.backbone)).contiguous(memory_format=self._memory_format))

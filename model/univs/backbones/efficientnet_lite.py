@@ -40,6 +40,7 @@ _LITE0 = (
     (_Row(3, 3, 2, 6, 80), _Row(3, 5, 1, 6, 112)),
     (_Row(4, 5, 2, 6, 192), _Row(1, 3, 1, 6, 320)),
 )
+_WITHOUT_TAIL = (*_LITE0[:3], (_Row(1, 5, 2, 6, 192),))
 
 
 class SamePadConvNorm(ConvNorm):
@@ -106,7 +107,7 @@ class EfficientNetLite(nn.Module):
         in_channels = config.scaled(_STEM_CHANNELS)
         self.stem = SamePadConvNorm(3, in_channels, 3, stride=2)
         stages = []
-        for rows in _LITE0:
+        for rows in _LITE0 if config.has_tail else _WITHOUT_TAIL:
             blocks: list[nn.Module] = []
             for row in rows:
                 for index in range(max(1, math.ceil(row.repeats * config.depth))):
