@@ -1,26 +1,34 @@
 """Checkpoints: one safetensors file that holds the weights, the config they belong to, and a hash of both.
 
-Matrices and kernels are stored in float16, vectors (biases, norms) in float32. A text encoder is no part of it.
+Shipped checkpoints hold matrices and kernels in float16, vectors (biases, norms) in float32; converted ones hold all as
+published. A text tower and class vectors lie beside a checkpoint in files of their own (`univs.companions`).
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from univs import config as configs
+from univs import tensor_files
+from univs.companions import (
+    ClassVectors,
+    classes_path,
+    is_companion,
+    read_classes,
+    read_text_tower,
+    text_path,
+)
 from univs.config import EfficientNetLiteConfig, UniVSConfig
 from univs.config_json import config_from_json, config_to_json
-from univs.convert import Conversion, convert_published
-from univs.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
+from univs.convert import Conversion, convert_published, guess_variant
+from univs.errors import WeightsMismatchError, WeightsNotFoundError
 from univs.model import UniVS
+from univs.prompt_encoder import TextEncoder
 from univs.published_files import read_tensors
 
 _FORMAT = "univs-weights-1"
@@ -33,6 +41,7 @@ _VARIANTS = {
     "swin_b": configs.swin_b,
     "swin_l": configs.swin_l,
 }
+_PUBLISHED = ("r50", "swin_t", "swin_b", "swin_l")
 _UNTRAINED = "untrained: random weights, the masks mean nothing"
 
 
@@ -50,7 +59,8 @@ class WeightsInfo:
 def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> tuple[UniVS, WeightsInfo]:
     """Build a network with its weights, ready for inference.
 
-    A name without a file (`tiny`, `r50` ...) gives seeded random weights, and its info says so.
+    A name without a file (`tiny`, `r50` ...) gives seeded random weights, and its info says so. A text tower that lies
+    beside the file is attached.
 
     Raises:
         WeightsNotFoundError: for a name or path that nobody knows.
@@ -89,34 +99,45 @@ def find(name_or_path: str | Path) -> Path:
 
 def names() -> tuple[str, ...]:
     """List what `load` knows by name: shipped checkpoints and the variants that start untrained."""
-    shipped = {path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.safetensors")}
-    return tuple(sorted(shipped | set(_VARIANTS)))
+    return tuple(sorted({path.stem for path in files()} | set(_VARIANTS)))
 
 
-def save(model: UniVS, path: Path, info: WeightsInfo) -> WeightsInfo:
+def files() -> tuple[Path, ...]:
+    """List the checkpoints that lie in `weights/` of a checkout or in the installed package; the first of a name."""
+    found: dict[str, Path] = {}
+    for folder in _FOLDERS:
+        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+            if not is_companion(path):
+                found.setdefault(path.stem, path)
+    return tuple(found.values())
+
+
+def variants() -> dict[str, UniVSConfig]:
+    """Give the architectures that `load` starts untrained while no file has their name."""
+    return {name: build() for name, build in _VARIANTS.items()}
+
+
+def save(model: UniVS, path: Path, info: WeightsInfo, *, half: bool = True) -> WeightsInfo:
     """Write a checkpoint, whole or not at all.
 
     Args:
         model: the network; its text encoder is left out.
         path: where to; the folder must exist.
         info: name, note and is_trained are taken from it; hash and config are worked out.
+        half: store matrices and kernels in float16. Otherwise all is stored as it is.
     Returns:
         What the file says of itself.
     """
-    tensors = {name: _packed(tensor) for name, tensor in _own_state(model).items()}
-    described = config_to_json(model.config)
-    digest = _hash(tensors, described)
-    metadata = {
-        "format": _FORMAT,
-        "name": info.name,
-        "note": info.note,
-        "is_trained": json.dumps(info.is_trained),
-        "config": described,
-        "sha256": digest,
-    }
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
-    partial.replace(path)
+    tensors = {name: _packed(tensor, half=half) for name, tensor in _own_state(model).items()}
+    digest = tensor_files.write(
+        path,
+        _FORMAT,
+        tensors,
+        config_to_json(model.config),
+        name=info.name,
+        note=info.note,
+        is_trained=json.dumps(info.is_trained),
+    )
     return replace(info, sha256=digest, config=model.config)
 
 
@@ -127,45 +148,93 @@ def describe(name_or_path: str | Path) -> WeightsInfo:
         WeightsError: as `load`.
     """
     path = find(name_or_path)
-    return _info(path, _metadata(path))
+    return _info(path)
 
 
-def load_published(path: Path, variant: str, *, use_averages: bool = False) -> tuple[UniVS, WeightsInfo, Conversion]:
+def verify(name_or_path: str | Path) -> WeightsInfo:
+    """Check a checkpoint and what lies beside it: hash, config, names, shapes, finite values. Builds no network.
+
+    Raises:
+        WeightsError: as `load`, and for values that are not finite.
+    """
+    path = find(name_or_path)
+    info, tensors = _checked(path)
+    tensor_files.refuse_infinite(path, tensors)
+    if text_path(path).is_file():
+        _text_tower(path, info.config)
+    load_classes(path)
+    return info
+
+
+def load_classes(name_or_path: str | Path) -> ClassVectors | None:
+    """Read the class vectors that lie beside a checkpoint; None when there are none.
+
+    Raises:
+        WeightsError: as `load`.
+    """
+    path = find(name_or_path)
+    if not classes_path(path).is_file():
+        return None
+    classes = read_classes(classes_path(path))
+    expected = _info(path).config.text_dim
+    if classes.vectors.shape[1] != expected:
+        raise WeightsMismatchError(
+            f"expected class vectors of {expected} numbers in {classes_path(path)}, got {classes.vectors.shape[1]}; "
+            "take those that belong to this checkpoint"
+        )
+    return classes
+
+
+def load_published(
+    path: Path, variant: str | None = None, *, use_averages: bool = False
+) -> tuple[UniVS, WeightsInfo, Conversion]:
     """Build a network from a published checkpoint (`{"model": state dict}`), read without executing code from it.
+
+    What the checkpoint lacks gets seeded values, so that equal files give equal networks.
 
     Args:
         path: the published file.
-        variant: `r50`, `swin_t`, `swin_b` or `swin_l`.
+        variant: `r50`, `swin_t`, `swin_b` or `swin_l`; None guesses it from the shapes.
         use_averages: take the running averages that checkpoints of the third training stage hold.
     Returns:
         The network, what to write into its own checkpoint, and the account of every tensor.
     Raises:
         WeightsNotFoundError: when there is no such file, or no such variant.
-        WeightsMismatchError: for a checkpoint of another variant.
+        WeightsMismatchError: for a checkpoint of another variant, or with tensors that are unknown, missing or not
+            finite.
         WeightsError: for a file that cannot be read.
     """
-    if variant not in _VARIANTS:
-        raise WeightsNotFoundError(f"expected one of the variants {', '.join(_VARIANTS)}, got '{variant}'")
+    if variant is not None and variant not in _PUBLISHED:
+        raise WeightsNotFoundError(f"expected one of the variants {', '.join(_PUBLISHED)}, got '{variant}'")
     tensors = read_tensors(path)
-    model = UniVS(_VARIANTS[variant]())
+    variant = variant or guess_variant(tensors)
+    model = _seeded(variant)
     conversion = convert_published(tensors, model.state_dict(), use_averages=use_averages)
     model.load_state_dict(conversion.state, strict=False)
     note = f"published weights of {variant}; see their authors for terms of use"
+    if use_averages:
+        note += "; running averages"
+    if any(key.startswith("text_queries.") for key in conversion.missing):
+        note += "; made without text prompts"
     return model.eval(), WeightsInfo(variant, "", True, note, model.config), conversion
 
 
 def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
-    metadata = _metadata(path)
-    info = _info(path, metadata)
-    with safetensors.safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no mapping
-    found = _hash(tensors, metadata["config"])
-    if found != info.sha256:
-        raise WeightsMismatchError(
-            f"{path} is damaged: expected sha256 {info.sha256}, got {found}; fetch the file again"
-        )
+    info, tensors = _checked(path)
     model = UniVS(_without_download(info.config))
-    expected = _own_state(model)
+    expected = model.state_dict()
+    model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+    if text_path(path).is_file():
+        model.text_encoder = _text_tower(path, info.config)
+    return model.to(device).eval(), info
+
+
+def _checked(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
+    """Read a file whose hash, config, names and shapes are right."""
+    info = _info(path)
+    tensors = tensor_files.read_tensors(path, _FORMAT)
+    with torch.device("meta"):
+        expected = _own_state(UniVS(_without_download(info.config)))
     wrong = [
         name
         for name in sorted(expected.keys() | tensors.keys())
@@ -176,52 +245,45 @@ def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
             f"{path} does not fit this version of univs: {len(wrong)} of its tensors are missing, unknown or of "
             f"another shape ({', '.join(wrong[:5])} ...); use weights made for this version"
         )
-    model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
-    return model.to(device).eval(), info
+    return info, tensors
+
+
+def _text_tower(path: Path, config: UniVSConfig) -> TextEncoder:
+    """Read the tower beside a checkpoint."""
+    tower = read_text_tower(text_path(path))
+    if tower.text_dim != config.text_dim:
+        raise WeightsMismatchError(
+            f"expected a text tower of {config.text_dim} numbers beside {path}, got {tower.text_dim} in "
+            f"{text_path(path).name}; remove that file, or take the tower that the checkpoint was trained with"
+        )
+    return tower
 
 
 def _random(name: str, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
+    model = _seeded(name)
+    digest = tensor_files.content_hash(_own_state(model), config_to_json(model.config))
+    return model.to(device).eval(), WeightsInfo(name, digest, False, _UNTRAINED, model.config)
+
+
+def _seeded(name: str) -> UniVS:
+    """Build a variant with random weights that are the same every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(name.encode()))
-        model = UniVS(_VARIANTS[name]())
-    digest = _hash(_own_state(model), config_to_json(model.config))
-    return model.to(device).eval(), WeightsInfo(name, digest, False, _UNTRAINED, model.config)
+        return UniVS(_VARIANTS[name]())
 
 
 def _own_state(model: UniVS) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("text_encoder.")}
 
 
-def _packed(tensor: Tensor) -> Tensor:
-    """Store matrices and kernels in half the bytes; vectors keep their precision, they weigh nothing."""
+def _packed(tensor: Tensor, *, half: bool) -> Tensor:
+    """Store matrices and kernels in half the bytes on request; vectors keep their precision, they weigh nothing."""
     detached = tensor.detach().cpu().contiguous()
-    return detached.half() if detached.is_floating_point() and detached.dim() >= 2 else detached.clone()
+    return detached.half() if half and detached.is_floating_point() and detached.dim() >= 2 else detached.clone()
 
 
-def _hash(tensors: Mapping[str, Tensor], described: str) -> str:
-    digest = hashlib.sha256(described.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise WeightsError(f"expected a safetensors file at {path}, but it cannot be read as one: {error}") from error
-    if metadata.get("format") != _FORMAT:
-        raise WeightsError(
-            f"expected a checkpoint of univs (format {_FORMAT}) at {path}, got format {metadata.get('format')}; "
-            "published weights are brought over with `univs weights convert`"
-        )
-    return metadata
-
-
-def _info(path: Path, metadata: Mapping[str, str]) -> WeightsInfo:
+def _info(path: Path) -> WeightsInfo:
+    metadata: Mapping[str, str] = tensor_files.read_metadata(path, _FORMAT)
     try:
         return WeightsInfo(
             metadata["name"],

@@ -98,7 +98,7 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_safetensors_of_something_else_are_refused(tmp_path: Path) -> None:
     save_file({"x": torch.ones(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="expected a checkpoint of univs"):
+    with pytest.raises(WeightsError, match="expected a file of univs"):
         weights.load(tmp_path / "other.safetensors")
 
 

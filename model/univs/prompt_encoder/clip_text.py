@@ -4,7 +4,7 @@ Tower, tokenizer and templates are open_clip's; the weights come from a file: th
 checkpoint of RN50x4. Source: Radford et al., 2021, and the released code of UniVS for how an expression is encoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -84,6 +84,19 @@ def load(path: Path) -> ClipTextTower:
         WeightsError: when it cannot be read.
     """
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in read_tensors(path).items()}
+    return build(found, path)
+
+
+def build(found: Mapping[str, Tensor], path: Path) -> ClipTextTower:
+    """Build the tower from its tensors; what else there is, is left out.
+
+    Args:
+        found: by the names of open_clip's text tower.
+        path: the file they came from, for the message.
+
+    Raises:
+        WeightsMismatchError: when some are missing or of another shape.
+    """
     tower = ClipTextTower()
     expected = tower.tower.state_dict()
     missing = [name for name, tensor in expected.items() if name not in found or found[name].shape != tensor.shape]
