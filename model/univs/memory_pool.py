@@ -106,6 +106,14 @@ class MemoryPool:
         slot = int(same[0]) if len(same) else int(ring.argmin())  # empty is -1, older than any frame
         self._store(slots, 1 + slot, tokens)
 
+    def holds(self, object_id: int, frame_index: int) -> bool:
+        """Tell whether a frame of an object is among those remembered last.
+
+        Raises:
+            UnknownObjectError: for an id never written or already forgotten.
+        """
+        return bool((self._find(object_id).frame_indices[1:] == frame_index).any())
+
     def read(self, object_ids: Sequence[int], dtype: torch.dtype = torch.float32) -> ObjectTokens:
         """Recall the tokens of objects: the first appearance, then the remembered frames, oldest first.
 

@@ -33,6 +33,14 @@ class Framing:
             return images
         return functional.interpolate(images, size=self.resized, mode="bilinear", align_corners=False, antialias=True)
 
+    def place(self, mask: Tensor) -> Tensor:
+        """Bring a mask of the frame to the padded picture: bool [H, W] -> bool [H', W']."""
+        values = mask[None, None].float()
+        if self.frame != self.resized:
+            values = functional.interpolate(values, size=self.resized, mode="nearest-exact")
+        missing = (self.padded[0] - self.resized[0], self.padded[1] - self.resized[1])
+        return functional.pad(values, (0, missing[1], 0, missing[0]))[0, 0] > 0
+
     def enlarge(self, mask_logits: Tensor) -> Tensor:
         """Bring logits back to the frame: [N, H/4, W/4] of the padded picture -> [N, H, W]."""
         at_padded = functional.interpolate(mask_logits[:, None], size=self.padded, mode="bilinear", align_corners=False)

@@ -1,11 +1,17 @@
-"""How a video is run through the network: the two semantics of DECISIONS, as named options of one code path."""
+"""How a video is run through the network: the two semantics of DECISIONS, as named options of one code path.
 
-from dataclasses import dataclass
+`docs/semantics.md` lists every difference between the two, with the reason and the test that shows it.
+"""
+
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from univs.prompt_encoder.queries import InitialQuery
+from univs.prompt_encoder.sampling import CellChoice
 
 
 class Compat(StrEnum):
-    """Which reading of the paper decides where it is silent."""
+    """Which reading of the paper decides where it is silent; a name for a set of the other options."""
 
     PAPER = "paper"  # ours: one frame a step, everything bounded, each token from the frame its mask belongs to
     RELEASED = "released"  # the published code, for its checkpoints
@@ -15,7 +21,14 @@ class Isolation(StrEnum):
     """Whether objects may influence each other."""
 
     STRICT = "strict"  # never: adding an object leaves every other mask as it was
-    JOINT = "joint"  # prompt queries attend to each other and compete for pixels, as published
+    JOINT = "joint"  # prompt queries attend to each other, as published
+
+
+class Judge(StrEnum):
+    """Who decides which pixels are an object's, and whether it is in sight."""
+
+    PRESENCE = "presence"  # each object for itself: presence and consistency against thresholds, frame by frame
+    COMPETITION = "competition"  # published: objects compete for pixels, logits of overlapping windows are summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +36,21 @@ class InferenceOptions:
     """Everything about inference that is not the network.
 
     Attributes:
-        clip_length: frames decoded together.
-        clip_stride: frames by which a clip advances.
+        compat: the name of the settings; it decides nothing by itself.
+        isolation: whether prompt queries see each other.
+        clip_length: frames decoded together, a window.
+        clip_stride: frames by which a window advances; results come when a frame has been in all of its windows.
+        judge: who decides on masks. `PRESENCE` looks at one frame, so it needs clip_length 1.
+        initial_query: which remembered tokens the initial query is the mean of.
+        blanks_attend: empty tokens of remembered frames take part in the prompt cross-attention as zeros.
+        cell_choice: which cells of a mask become tokens.
+        average_with_learnable: an expression's mask is averaged with its most similar learnable query's.
+        visual_tokens_for_text: visual tokens of an expression's own masks join its words in the prompt cross-attention.
+        half_precision_memory: keep tokens in float16 and embeddings in float32; or else both as the network computes.
         short_side_px: frames are resized so that their short side has this many pixels ...
         long_side_max_px: ... unless their long side would exceed this.
-        memory_frames: remembered frames beside the first appearance; None takes the network's.
+        memory_frames: remembered frames beside the first appearance; None takes the network's. At least clip_length
+            are kept.
         tokens_per_frame: tokens of one object in one frame; None takes the network's.
         consistency_threshold: an object whose embedding is less similar to its past than this is not in the frame.
         presence_threshold: an object less present than this is not in the frame.
@@ -40,6 +63,13 @@ class InferenceOptions:
     isolation: Isolation = Isolation.STRICT
     clip_length: int = 1
     clip_stride: int = 1
+    judge: Judge = Judge.PRESENCE
+    initial_query: InitialQuery = InitialQuery.POOL
+    blanks_attend: bool = False
+    cell_choice: CellChoice = CellChoice.SPREAD
+    average_with_learnable: bool = False
+    visual_tokens_for_text: bool = True
+    half_precision_memory: bool = True
     short_side_px: int = 384
     long_side_max_px: int = 1333
     memory_frames: int | None = None
@@ -55,6 +85,11 @@ class InferenceOptions:
             raise ValueError(
                 f"clip_stride must lie in 1..clip_length ({self.clip_length}), got {self.clip_stride}: "
                 "frames between two clips would get no result"
+            )
+        if self.judge is Judge.PRESENCE and self.clip_length != 1:
+            raise ValueError(
+                f"the presence judge looks at one frame a step, got clip_length {self.clip_length}: "
+                "choose judge=Judge.COMPETITION for longer clips"
             )
         if self.short_side_px < 32 or self.long_side_max_px < self.short_side_px:
             raise ValueError(
@@ -74,9 +109,22 @@ def released_vos() -> InferenceOptions:
         isolation=Isolation.JOINT,
         clip_length=5,
         clip_stride=1,
+        judge=Judge.COMPETITION,
+        initial_query=InitialQuery.LATEST,
+        blanks_attend=True,
+        cell_choice=CellChoice.RASTER,
+        average_with_learnable=True,
+        visual_tokens_for_text=False,
+        half_precision_memory=False,
         short_side_px=640,
         memory_frames=5,
         tokens_per_frame=256,
         consistency_threshold=0.5,
         presence_threshold=0.0,
+        minimum_quality=0.0,
     )
+
+
+def released_refvos() -> InferenceOptions:
+    """Give the published code's settings for RefVOS: expressions never see each other, 32 tokens a frame."""
+    return replace(released_vos(), isolation=Isolation.STRICT, tokens_per_frame=32)

@@ -1,58 +1,43 @@
 """One video on its way through the network: prompts and frames in, masks out, memory of a fixed size per object.
 
-`VideoSegmenter` holds the state of a video; the network holds none. A step reads as the paper's streaming process:
+`VideoSegmenter` holds the state of a video; the network holds none. A window reads as the paper's streaming process:
 introduce what was prompted, recall what is remembered, decode, judge, remember, answer.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from univs.errors import PromptError, SnapshotError, UnknownObjectError, UnsupportedPromptError
 from univs.inference.answers import mask_result
+from univs.inference.decoding import decode_tracks
 from univs.inference.framing import Framing
-from univs.inference.options import InferenceOptions, Isolation, paper
-from univs.inference.prompting import check_prompt, given_mask, prompt_prior
-from univs.inference.quality import consistency, stability
+from univs.inference.introduction import Introduction, visual_only
+from univs.inference.judge_alone import judge_alone
+from univs.inference.judge_together import judge_together, known_of
+from univs.inference.memory_writing import write_judged, write_window
+from univs.inference.options import InferenceOptions, Judge, paper
+from univs.inference.prompting import check_prompt
 from univs.inference.tracks import Track
-from univs.mask_decoder.separation import SelfAttention
+from univs.inference.window import WindowFrame, join
 from univs.memory_pool import MemoryPool, PoolShape
 from univs.model import UniVS
-from univs.object_decoding import ObjectDecodeOptions, ObjectPrediction, decode_objects
+from univs.object_decoding import ObjectPrediction
 from univs.prompt_encoder.regions import Canvas
-from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
-from univs.prompt_encoder.visual import SamplerOptions, sample_masks, sample_prompts
+from univs.prompt_encoder.text import TextFeatures
+from univs.prompt_encoder.visual import SamplerOptions
 from univs.types import (
     CategoryPrompt,
     Clip,
     ClipFeatures,
     Frame,
     FrameResult,
-    MaskPrompt,
     MaskResult,
     Prompt,
     TextPrompt,
-    VisualPrompt,
 )
-
-_POOL_DTYPE = torch.float16
-
-
-@dataclass(frozen=True, slots=True)
-class _Judgement:
-    """What is made of the decoder's answer for one object."""
-
-    mask: Tensor  # bool [H, W] at the size of the frame
-    coarse: Tensor  # bool [H/4, W/4] on the padded picture
-    prior: Tensor  # [h, w] in [0, 1]
-    score: float
-    presence: float
-    quality: float
-    is_visible: bool
 
 
 class VideoSegmenter:
@@ -72,13 +57,19 @@ class VideoSegmenter:
         padded = self.framing.padded
         grid = (padded[0] // 8, padded[1] // 8)
         num_tokens = self.options.tokens_per_frame or memory.tokens_per_frame
-        self._num_remembered = self.options.memory_frames or memory.num_frames
+        num_remembered = max(self.options.memory_frames or memory.num_frames, self.options.clip_length)
+        dtype = torch.float16 if self.options.half_precision_memory else model.mask_decoder.query_content.dtype
         self._canvas = Canvas(content_px=self.framing.resized, padded_px=padded, grid=grid)
-        self._sampler = SamplerOptions(num_tokens, num_tokens if memory.dense_readout else 0)
-        shape = PoolShape(self._num_remembered, num_tokens, self._sampler.num_background, model.config.hidden_dim, grid)
-        self.pool = MemoryPool(shape, _POOL_DTYPE, model.device)
+        num_background = num_tokens if memory.dense_readout else 0
+        self._sampler = SamplerOptions(num_tokens, num_background, self.options.cell_choice)
+        shape = PoolShape(num_remembered, num_tokens, num_background, model.config.hidden_dim, grid)
+        self.pool = MemoryPool(shape, dtype, model.device)
         self._tracks: dict[int, Track] = {}
-        self._pending: dict[int, dict[int, list[VisualPrompt]]] = defaultdict(lambda: defaultdict(list))
+        self._texts: dict[int, TextFeatures] = {}
+        self._pending: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
+        self._window: list[WindowFrame] = []
+        self._num_known = 0  # frames at the start of the window that were in a window before
+        self._num_seen = 0  # frames of the video so far, as far as the memory of looks reaches
         self.next_frame = 0
 
     @property
@@ -89,12 +80,28 @@ class VideoSegmenter:
     @property
     def num_bytes(self) -> int:
         """Count the bytes kept between steps: `docs/memory.md` has the formula."""
-        return self.pool.num_bytes + sum(track.num_bytes for track in self._tracks.values())
+        objects = self.pool.num_bytes + sum(track.num_bytes for track in self._tracks.values())
+        return objects + sum(frame.num_bytes for frame in self._window)
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """Give the records of the objects that are followed, in ascending id."""
         return tuple(self._tracks[object_id] for object_id in self.object_ids)
+
+    @property
+    def first_waiting_frame(self) -> int:
+        """Say which frame a snapshot goes on with: the first that has no result yet, `next_frame` when none waits."""
+        return self._window[0].index if self._window else self.next_frame
+
+    @property
+    def num_known(self) -> int:
+        """Count the waiting frames whose masks a window has already begun to add up."""
+        return self._num_known
+
+    @property
+    def num_seen(self) -> int:
+        """Count the frames so far that had a window, up to the number of looks remembered."""
+        return self._num_seen
 
     def add_prompt(self, prompt: Prompt) -> None:
         """Take a prompt; it counts from its own frame on.
@@ -105,19 +112,25 @@ class VideoSegmenter:
             UnsupportedPromptError: for a kind that these weights cannot serve.
         """
         match prompt:
-            case TextPrompt() | CategoryPrompt():
+            case CategoryPrompt():
                 raise UnsupportedPromptError(
-                    f"expected points, a box, a mask or a scribble, got {type(prompt).__name__}: the weights "
-                    f"{self.model.config.name!r} have no text encoder; load weights that name one"
+                    "expected points, a box, a mask, a scribble or a text, got CategoryPrompt: "
+                    "a segmenter follows single objects; name one of them by a text"
                 )
+            case TextPrompt():
+                self._read(prompt)
+                frame_index = prompt.frame_index
             case _:
                 check_prompt(prompt, self.framing.frame)
-        if prompt.frame_index < self.next_frame:
+                frame_index = prompt.frame_index
+        if frame_index < self.next_frame:
             raise PromptError(
-                f"expected a prompt for frame {self.next_frame} or later, got frame {prompt.frame_index}, "
+                f"expected a prompt for frame {self.next_frame} or later, got frame {frame_index}, "
                 "which has passed; start a new run from that frame"
             )
-        self._pending[prompt.frame_index][prompt.object_id].append(prompt)
+        if frame_index < self.next_frame + self._num_known - len(self._window):
+            return  # the restored state holds it: its frame was in a window before
+        self._pending[frame_index][prompt.object_id].append(prompt)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object, its memory and the prompts that wait for it.
@@ -130,174 +143,177 @@ class VideoSegmenter:
             raise UnknownObjectError(f"expected one of the objects {list(self.object_ids)}, got {object_id}")
         for prompts in waiting:
             del prompts[object_id]
-        if self._tracks.pop(object_id, None) is not None:
+        self._texts.pop(object_id, None)
+        if self._tracks.pop(object_id, None) is not None and object_id in self.pool.object_ids:
             self.pool.forget(object_id)
 
     @torch.inference_mode()
     def step(self, clip: Clip) -> list[FrameResult]:
         """Segment the next frames, in order.
 
+        Returns:
+            Results of frames whose windows are complete; with windows of one frame, of all frames given.
         Raises:
             ValueError: for frames that are not the next ones, or of another size.
         """
-        return [self._step(frame) for frame in clip.frames]
+        results = []
+        for frame in clip.frames:
+            self._receive(frame)
+            if len(self._window) == self.options.clip_length:
+                self._look()
+                results += self._answer(self.options.clip_stride)
+        return results
+
+    @torch.inference_mode()
+    def finish(self) -> list[FrameResult]:
+        """End the video: give the results of frames that waited for windows which will not come."""
+        if len(self._window) > self._num_known:
+            self._look()
+        return self._answer(len(self._window))
 
     def skip_to(self, frame_index: int) -> None:
         """Begin at a later frame; only before any object is followed."""
-        if self._tracks or frame_index < self.next_frame:
+        if self._tracks or self._window or frame_index < self.next_frame:
             raise ValueError(f"can only skip forward before the first object, from frame {self.next_frame}")
         self.next_frame = frame_index
 
-    def resume(self, next_frame: int, pool: MemoryPool, tracks: Sequence[Track]) -> None:
+    @torch.inference_mode()
+    def resume(
+        self, next_frame: int, pool: MemoryPool, tracks: Sequence[Track], num_known: int = 0, num_seen: int = 0
+    ) -> None:
         """Take over a state that was saved; `univs.inference.snapshot` is the caller."""
         if pool.shape != self.pool.shape:
             raise SnapshotError(f"expected a memory pool of {self.pool.shape}, got {pool.shape}")
         self.next_frame = next_frame
         self.pool = pool
         self._tracks = {track.object_id: track for track in tracks}
+        self._num_known, self._num_seen = num_known, num_seen
+        self._texts = {track.object_id: self.model.encode_text([track.text]) for track in tracks if track.text}
 
-    def _step(self, frame: Frame) -> FrameResult:
+    def _read(self, prompt: TextPrompt) -> None:
+        """Encode an expression, once for the whole video."""
+        if not prompt.text.strip():
+            raise PromptError("expected a text that names an object, got an empty one")
+        self._texts[prompt.object_id] = self.model.encode_text([prompt.text])
+
+    def _receive(self, frame: Frame) -> None:
         size = (int(frame.image.shape[-2]), int(frame.image.shape[-1]))
         if frame.index != self.next_frame or size != self.framing.frame:
             raise ValueError(
                 f"expected frame {self.next_frame} of {self.framing.frame} pixels, got frame {frame.index} of {size}"
             )
-        prompts = self._pending.pop(frame.index, {})
-        objects: tuple[MaskResult, ...] = ()
-        if self._tracks or prompts:
-            features = self._encode(frame)
-            for object_id, given in prompts.items():
-                self._introduce(object_id, given, features)
-            ids = self.object_ids
-            prediction = self._decode(features, ids)
-            judgements = [
-                self._judge(self._tracks[object_id], row, prediction, prompts.get(object_id, []))
-                for row, object_id in enumerate(ids)
-            ]
-            self._remember(frame.index, features, ids, prediction, judgements, set(prompts))
-            objects = tuple(
-                self._answer(self._tracks[object_id], frame.index, judgement)
-                for object_id, judgement in zip(ids, judgements, strict=True)
-            )
+        self._window.append(WindowFrame(frame.index, frame.pts, frame.time_base, frame.image))
         self.next_frame += 1
-        return FrameResult(frame.index, frame.pts, frame.time_base, size, objects)
 
-    def _encode(self, frame: Frame) -> ClipFeatures:
-        images = self.framing.shrink(frame.image[None].to(self.model.device))
-        return self.model.encode_frames(images[None], torch.tensor([[frame.index]], device=self.model.device))
+    def _look(self) -> None:
+        """Run one window: what its frames show is in the tracks afterwards."""
+        prompts = {frame.index: self._pending.pop(frame.index, {}) for frame in self._window[self._num_known :]}
+        if self._tracks or any(prompts.values()):
+            features = join([self._encode(frame) for frame in self._window])
+            introduction = Introduction(self.pool, self._canvas, self._sampler, self.framing, self.options)
+            for position, frame in enumerate(self._window):
+                for object_id, given in prompts.get(frame.index, {}).items():
+                    track = self._tracks.get(object_id)
+                    self._tracks[object_id] = introduction.introduce(track, object_id, given, features, position)
+            if self.options.judge is Judge.COMPETITION:
+                self._look_together(features)
+            else:
+                self._look_alone(features, prompts[self._window[-1].index])
+        self._num_seen = min(self._num_seen + len(self._window) - self._num_known, self.pool.shape.num_frames)
+        self._num_known = len(self._window)
 
-    def _introduce(self, object_id: int, prompts: list[VisualPrompt], features: ClipFeatures) -> None:
-        """Begin to follow an object, or take in a correction of one that is followed."""
-        level = features.levels[-1][0, 0]
-        frame_index = int(features.frame_indices)
-        tokens = sample_prompts(level, frame_index, prompts, self._canvas, self._sampler)
-        prior = prompt_prior(prompts, self._canvas, level.device)
-        track = self._tracks.get(object_id)
-        if track is None:
-            self.pool.write_first(object_id, tokens)
-            embeddings = torch.zeros(self._num_remembered, self.model.config.hidden_dim, device=level.device)
-            track = Track(object_id, embeddings, prior.to(_POOL_DTYPE))
-            self._tracks[object_id] = track
-        elif any(isinstance(prompt, MaskPrompt) for prompt in prompts):
-            self.pool.write_first(object_id, tokens)
-            track.prior = prior.to(_POOL_DTYPE)
-        else:
-            self.pool.write(object_id, tokens)
-            track.prior = torch.maximum(track.prior, prior.to(_POOL_DTYPE))
-        track.revision += len(prompts)
+    def _encode(self, frame: WindowFrame) -> ClipFeatures:
+        """Look at a frame, once however many windows it is in."""
+        if frame.features is None:
+            assert frame.image is not None
+            images = self.framing.shrink(frame.image[None].to(self.model.device))
+            index = torch.tensor([[frame.index]], device=self.model.device)
+            frame.features = self.model.encode_frames(images[None], index)
+            frame.image = None
+        return frame.features
 
-    def _decode(self, features: ClipFeatures, ids: tuple[int, ...]) -> ObjectPrediction:
-        is_strict = self.options.isolation is Isolation.STRICT
-        recalled = self.pool.read(ids, dtype=features.mask_features.dtype)
-        priors = torch.stack([self._tracks[object_id].prior for object_id in ids])
-        return decode_objects(
-            self.model,
-            features,
-            ObjectTokens(_batched(recalled.foreground), _batched(recalled.background)),
-            priors[None].to(features.mask_features.dtype),
-            options=ObjectDecodeOptions(
-                self_attention=SelfAttention.BLOCKED if is_strict else SelfAttention.SEPARATE,
-                tile=self.options.object_tile if is_strict else None,
-            ),
-        )
+    def _decode(self, features: ClipFeatures, tracks: Sequence[Track]) -> ObjectPrediction:
+        return decode_tracks(self.model, features, tracks, self.pool, self._texts, self.options)
 
-    def _judge(self, track: Track, row: int, prediction: ObjectPrediction, prompts: list[VisualPrompt]) -> _Judgement:
-        """Decide whether the object is in sight, and which pixels are its own."""
-        logits = prediction.mask_logits[0, row, 0]
-        embedding = prediction.embeddings[0, row]
-        quality = float(stability(logits[None]))
-        similarity = consistency(list(track.embeddings), embedding)
-        presence = max(0.0, similarity)
-        if prediction.presence_logits is not None:
-            presence = float(prediction.presence_logits[0, row, 0].sigmoid())
-        told = given_mask(prompts)
-        if told is not None:  # the user's own word is not second-guessed
-            told = told.to(logits.device)
-            prior = prompt_prior(prompts, self._canvas, logits.device)
-            coarse = functional.interpolate(prior[None, None], size=logits.shape, mode="nearest")[0, 0] >= 0.5
-            return _Judgement(told, coarse, prior, 1.0, 1.0, 1.0, is_visible=bool(told.any()))
-        mask = self.framing.enlarge(logits[None].float())[0] > 0
-        is_believed = bool(prompts) or (
-            presence >= self.options.presence_threshold and similarity > self.options.consistency_threshold
-        )
-        is_visible = is_believed and bool(mask.any())
-        prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._canvas.grid)[0]
-        mask = mask & is_visible
-        return _Judgement(mask, logits > 0, prior, presence * quality, presence, quality, is_visible)
-
-    def _remember(
-        self,
-        frame_index: int,
-        features: ClipFeatures,
-        ids: tuple[int, ...],
-        prediction: ObjectPrediction,
-        judgements: list[_Judgement],
-        prompted: set[int],
-    ) -> None:
-        """Write tokens of what was seen, gathered from the frame their mask belongs to."""
-        masks = torch.stack([judgement.coarse for judgement in judgements])[None]
-        index = features.frame_indices[:, 0]
-        tokens = sample_masks(features.levels[-1][:, 0], masks, index, self._sampler)
-        for row, (object_id, judgement) in enumerate(zip(ids, judgements, strict=True)):
-            track = self._tracks[object_id]
-            if not judgement.is_visible:
+    def _look_alone(self, features: ClipFeatures, prompts: dict[int, list[Prompt]]) -> None:
+        """Decode one frame, judge each object for itself, and remember what was seen."""
+        tracks = self.tracks
+        prediction = self._decode(features, tracks)
+        presence = prediction.presence_logits
+        given = {object_id: visual_only(said) for object_id, said in prompts.items()}
+        judgements = [
+            judge_alone(
+                prediction.mask_logits[0, row, 0],
+                prediction.embeddings[0, row],
+                None if presence is None else presence[0, row, 0],
+                list(track.embeddings),
+                given.get(track.object_id, []),
+                self.framing,
+                self._canvas,
+                self.options,
+            )
+            for row, track in enumerate(tracks)
+        ]
+        prompted = {object_id for object_id, said in given.items() if said}
+        minimum = self.options.minimum_quality
+        write_judged(self.pool, features, tracks, judgements, prompted, self._sampler, minimum)
+        for row, (track, judgement) in enumerate(zip(tracks, judgements, strict=True)):
+            if judgement.is_visible:
+                track.see(self._window[-1].index, prediction.embeddings[0, row, 0], judgement.prior)
+            else:
                 track.miss()
-                continue
-            track.see(frame_index, prediction.embeddings[0, row, 0], judgement.prior)
-            own = ObjectTokens(_row(tokens.foreground, row), _row(tokens.background, row))
-            if object_id in prompted:
-                self.pool.write_first(object_id, own)
-            elif judgement.quality >= self.options.minimum_quality:
-                self.pool.write(object_id, own)
+            track.newest_mask = judgement.mask
+            track.score, track.presence = judgement.score, judgement.presence
 
-    def _answer(self, track: Track, frame_index: int, judgement: _Judgement) -> MaskResult:
+    def _look_together(self, features: ClipFeatures) -> None:
+        """Recall what the window's frames already show, decode them all, and let the objects compete."""
+        tracks = self.tracks
+        for track in tracks:
+            track.widen(len(self._window))
+        num_seen = min(self._num_seen + len(self._window) - self._num_known, self.pool.shape.num_frames)
+        write_window(self.pool, features, tracks, max(1, self._num_known), self._sampler)
+        prediction = self._decode(features, tracks)
+        indices = [frame.index for frame in self._window]
+        verdicts = judge_together(
+            [known_of(track, indices, num_seen) for track in tracks],
+            prediction.mask_logits[0],
+            prediction.embeddings[0],
+            self.framing,
+            self.options.consistency_threshold,
+        )
+        for track, verdict in zip(tracks, verdicts, strict=True):
+            track.logits, track.embeddings = verdict.logits, verdict.embeddings
+            track.score, track.presence = verdict.score, verdict.presence
+
+    def _answer(self, num_frames: int) -> list[FrameResult]:
+        """Give the results of the first frames of the window, which then leave it."""
+        results = []
+        for position, frame in enumerate(self._window[:num_frames]):
+            objects = tuple(
+                self._answer_object(track, frame.index, position)
+                for track in self.tracks
+                if track.first_frame <= frame.index
+            )
+            results.append(FrameResult(frame.index, frame.pts, frame.time_base, self.framing.frame, objects))
+        self._window = self._window[num_frames:]
+        self._num_known -= num_frames
+        for track in self._tracks.values():
+            track.leave(num_frames)
+        return results
+
+    def _answer_object(self, track: Track, frame_index: int, position: int) -> MaskResult:
+        mask = track.newest_mask
+        if track.logits is not None:
+            logits = track.logits[position]
+            mask = self.framing.enlarge(logits[None])[0] > 0
+            prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._canvas.grid)[0]
+            track.show(frame_index, prior, is_visible=bool(mask.any()))
+        assert mask is not None, "a window was looked at before it is answered"
         return mask_result(
             track,
             frame_index,
-            judgement.mask,
-            score=judgement.score,
-            presence=judgement.presence,
+            mask,
+            score=track.score,
+            presence=track.presence,
             state=track.state(frame_index, self.options.lost_after_frames),
         )
-
-
-def _batched(tokens: VisualTokens) -> VisualTokens:
-    """Add the axis of videos: [O, P, R] -> [1, O, P, R]."""
-    return VisualTokens(
-        tokens.features[None],
-        tokens.cells[None],
-        tokens.frame_indices[None],
-        tokens.source_indices[None],
-        tokens.grid_size,
-    )
-
-
-def _row(tokens: VisualTokens, row: int) -> VisualTokens:
-    """Take one object of the first video: [1, O, P, R] -> [P, R]."""
-    return VisualTokens(
-        tokens.features[0, row],
-        tokens.cells[0, row],
-        tokens.frame_indices[0, row],
-        tokens.source_indices[0, row],
-        tokens.grid_size,
-    )

@@ -1,7 +1,8 @@
 """The state of a segmenter as bytes: what a restarted process needs to go on with the same masks.
 
-A snapshot holds the memory pool, the tracks and the counters. Prompts for frames to come are not in it: they are in the
-session's log, and are added again. Pixels are never in it.
+A snapshot holds the memory pool, the tracks and the counters. Frames that wait for a later window are not in it: a
+restored segmenter asks for them again by its `next_frame`, and gives each result once. Prompts for frames to come are
+not in it either: they are in the session's log, and are added again. Pixels are never in it.
 """
 
 import json
@@ -18,7 +19,7 @@ from univs.inference.tracks import Track
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 
-_FORMAT = "univs-snapshot-1"
+_FORMAT = "univs-snapshot-2"
 
 
 def take(segmenter: VideoSegmenter) -> bytes:
@@ -29,7 +30,9 @@ def take(segmenter: VideoSegmenter) -> bytes:
         "network": segmenter.model.config.name,
         "frame_size": segmenter.framing.frame,
         "options": asdict(segmenter.options),
-        "next_frame": segmenter.next_frame,
+        "next_frame": segmenter.first_waiting_frame,
+        "num_known": segmenter.num_known,
+        "num_seen": segmenter.num_seen,
         "tracks": [
             {
                 "object_id": track.object_id,
@@ -37,6 +40,12 @@ def take(segmenter: VideoSegmenter) -> bytes:
                 "last_seen": track.last_seen,
                 "is_visible": track.is_visible,
                 "label": track.label,
+                "text": track.text,
+                "first_frame": track.first_frame,
+                "prompted_frame": track.prompted_frame,
+                "is_given": track.is_given,
+                "score": track.score,
+                "presence": track.presence,
             }
             for track in tracks
         ],
@@ -48,6 +57,8 @@ def take(segmenter: VideoSegmenter) -> bytes:
     for number, track in enumerate(tracks):
         tensors[f"{number}.embeddings"] = track.embeddings.cpu()
         tensors[f"{number}.prior"] = track.prior.cpu()
+        if track.logits is not None:
+            tensors[f"{number}.logits"] = track.logits.cpu().contiguous()
     return save(tensors)
 
 
@@ -83,10 +94,17 @@ def restore(blob: bytes, model: UniVS, options: InferenceOptions) -> VideoSegmen
                 last_seen=record["last_seen"],
                 is_visible=record["is_visible"],
                 label=record["label"],
+                text=record["text"],
+                first_frame=record["first_frame"],
+                prompted_frame=record["prompted_frame"],
+                is_given=record["is_given"],
+                score=record["score"],
+                presence=record["presence"],
+                logits=tensors[f"{number}.logits"].to(model.device) if f"{number}.logits" in tensors else None,
             )
             for number, record in enumerate(header["tracks"])
         ]
-        segmenter.resume(header["next_frame"], pool, tracks)
+        segmenter.resume(header["next_frame"], pool, tracks, header["num_known"], header["num_seen"])
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise SnapshotError(
             f"expected the bytes of a snapshot, got {len(blob)} bytes that are not ({error}); "

@@ -20,6 +20,15 @@ class Track:
         last_seen: newest frame in which the object was visible, -1 before the first.
         is_visible: whether it was visible in the newest frame.
         label: what the user calls it, if anything.
+        text: the expression that names it, if one does.
+        first_frame: the frame of its first prompt; it has results from there on.
+        prompted_frame: the frame by which it is known: the first, or a later one in which its mask was given anew.
+        is_given: whether it is known by a mask.
+        score: of the newest window.
+        presence: of the newest window.
+        newest_mask: bool, at the size of the frame: the answer for a window of one frame, until it is given.
+        logits: [W, H, W] over the padded picture, for the frames of the window that are known so far; summed over
+            windows. None where windows are single frames.
     """
 
     object_id: int
@@ -29,11 +38,20 @@ class Track:
     last_seen: int = -1
     is_visible: bool = False
     label: str | None = None
+    text: str | None = None
+    first_frame: int = 0
+    prompted_frame: int = 0
+    is_given: bool = False
+    score: float = 0.0
+    presence: float = 0.0
+    newest_mask: Tensor | None = None
+    logits: Tensor | None = None
 
     @property
     def num_bytes(self) -> int:
         """Count the bytes of the tensors held."""
-        return sum(tensor.numel() * tensor.itemsize for tensor in (self.embeddings, self.prior))
+        held = (self.embeddings, self.prior, *([] if self.logits is None else [self.logits]))
+        return sum(tensor.numel() * tensor.itemsize for tensor in held)
 
     def see(self, frame_index: int, embedding: Tensor, prior: Tensor) -> None:
         """Take in a frame that shows the object."""
@@ -53,6 +71,33 @@ class Track:
         if self.last_seen >= 0 and frame_index - self.last_seen <= lost_after_frames:
             return ObjectState.OCCLUDED
         return ObjectState.LOST
+
+    def widen(self, num_frames: int) -> None:
+        """Make room for the newest frames of a window: no mask yet, and the look of the frames just before.
+
+        Args:
+            num_frames: of the whole window.
+        """
+        assert self.logits is not None
+        added = num_frames - len(self.logits)
+        if added <= 0:
+            return
+        self.logits = torch.cat([self.logits, self.logits.new_zeros(added, *self.logits.shape[1:])])
+        latest = self.embeddings[-added:].mean(dim=0, keepdim=True)
+        self.embeddings = torch.cat([self.embeddings[added:], latest.expand(min(added, len(self.embeddings)), -1)])
+
+    def show(self, frame_index: int, prior: Tensor, *, is_visible: bool) -> None:
+        """Take note of what was answered for a frame; its looks are known already."""
+        self.is_visible = is_visible
+        self.prior = prior.to(self.prior.dtype)
+        if is_visible:
+            self.last_seen = frame_index
+
+    def leave(self, num_frames: int) -> None:
+        """Forget the first frames of the window."""
+        self.newest_mask = None
+        if self.logits is not None:
+            self.logits = self.logits[num_frames:]
 
     def _shift(self, embedding: Tensor, prior: Tensor) -> None:
         self.embeddings = torch.cat([self.embeddings[1:], embedding[None].to(self.embeddings.dtype)])

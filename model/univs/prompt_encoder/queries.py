@@ -27,8 +27,8 @@ class QueryOptions:
 
     Attributes:
         initial_query: which tokens are averaged.
-        blanks_attend: empty tokens take part in the prompt cross-attention as zeros, as in the released code; ours
-            leaves them out.
+        blanks_attend: empty tokens of remembered frames take part in the prompt cross-attention as zeros, as in the
+            released code; ours leaves them out. Slots for which there was no frame yet never take part.
     """
 
     initial_query: InitialQuery = InitialQuery.POOL
@@ -70,7 +70,9 @@ class VisualQueryEncoder(nn.Module):
         weights = self._weights(tokens, frame_indices, options)  # [B, Q, T, P, R]
         content = torch.einsum("bqtpr,bqprc->bqtc", weights, features) + self.task
         position = torch.einsum("bqtpr,bqprc->bqtc", weights, positions)
-        blank = torch.zeros_like(tokens.is_padding) if options.blanks_attend else tokens.is_padding
+        blank = tokens.is_padding
+        if options.blanks_attend:
+            blank = (tokens.frame_indices < 0)[..., None].expand_as(blank)
         return PromptQueries(
             kind=PromptKind.VISUAL,
             content=content,

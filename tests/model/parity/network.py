@@ -44,7 +44,11 @@ def converted(name: str, config: UniVSConfig) -> tuple[UniVS, Conversion]:
 def network(name: str) -> UniVS:
     """Build a variant in float64, once for all tests."""
     model, _ = converted(name, VARIANTS[name])
-    return model.double().eval().requires_grad_(False)
+    model = model.double().eval().requires_grad_(False)
+    pixels = model.config.pixels  # as written, not by way of float32
+    model.pixel_mean = torch.tensor(pixels.mean, dtype=torch.float64).view(3, 1, 1)
+    model.pixel_std = torch.tensor(pixels.std, dtype=torch.float64).view(3, 1, 1)
+    return model
 
 
 @cache

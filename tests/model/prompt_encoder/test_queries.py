@@ -56,7 +56,7 @@ def test_a_frame_that_is_first_and_in_the_ring_counts_once() -> None:
 
 def test_blanks_are_left_out_or_attend_as_zeros() -> None:
     network = encoder()
-    tokens = remembered([[3, -1], [-1, -1]], [0, -1])
+    tokens = remembered([[3, -1], [-1, -1]], [0, 4])
     ours = network(tokens, FRAMES).tokens
     released = network(tokens, FRAMES, options=QueryOptions(blanks_attend=True)).tokens
     assert ours.is_padding.flatten().tolist() == [False, True, True, True]
@@ -64,6 +64,12 @@ def test_blanks_are_left_out_or_attend_as_zeros() -> None:
     assert (released.features[0, 0, 0, 1:] == 0).all()
     assert released.positions is not None
     assert (released.positions[0, 0, 0, 1:] == 0).all()
+
+
+def test_slots_without_a_frame_attend_to_nothing_in_either_way() -> None:
+    tokens = remembered([[3, -1], [-1, -1]], [0, -1])
+    released = encoder()(tokens, FRAMES, options=QueryOptions(blanks_attend=True)).tokens
+    assert released.is_padding.flatten().tolist() == [False, False, True, True]
 
 
 def test_an_object_without_tokens_has_the_task_as_its_query() -> None:

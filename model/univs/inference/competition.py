@@ -1,0 +1,77 @@
+"""Masks as the published code decides on them: objects compete for pixels, and must look like themselves.
+
+Everything here is over a whole window: an object wins a pixel of a frame with its weight of the window.
+Source: SPEC sections 7 and 8; `docs/semantics.md` tells it from our own rule.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_KEEPS_OF_ITS_AREA = 0.25  # an object that wins less of its own mask than this is cleared
+_AGREES_WITH_PROMPT = 0.15  # IoU with the given mask below which a new object is not believed ...
+_SMALL_AREA_PX = 96**2  # ... less for objects smaller than this
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object whose given mask lies inside the window."""
+
+    given: Tensor  # bool [H, W]
+    position: int  # of its frame in the window
+
+
+def overlap(left: Tensor, right: Tensor) -> float:
+    """Give the intersection over union of two bool masks; 0 when both are empty."""
+    return float((left & right).sum()) / max(1.0, float((left | right).sum()))
+
+
+def resolve_new(logits: Tensor, objects: list[NewObject], qualities: Tensor) -> list[Tensor | None]:
+    """Divide pixels among objects that first appear in this window.
+
+    Args:
+        logits: [O, T, H, W] over the padded picture.
+        objects: O given masks.
+        qualities: [O], stability of the masks.
+    Returns:
+        Logits [T, H, W] for each object, zero outside what it won; None for one that does not agree with its prompt.
+    """
+    agreement = [overlap(own[new.position] > 0, new.given) for own, new in zip(logits, objects, strict=True)]
+    is_won = winners(logits, logits.new_tensor(agreement) ** 2 * qualities)
+    resolved: list[Tensor | None] = []
+    for own, won, new in zip(logits, is_won, objects, strict=True):
+        kept = own * won
+        needed = _AGREES_WITH_PROMPT * min(1.0, float(new.given.sum()) / _SMALL_AREA_PX)
+        resolved.append(kept if overlap(kept[new.position] > 0, new.given) > needed else None)
+    return resolved
+
+
+def resolve_known(logits: Tensor, similarities: Tensor, qualities: Tensor) -> Tensor:
+    """Divide pixels among objects that appeared before this window.
+
+    Args:
+        logits: [O, T, H, W] over the padded picture; zeros for objects that were not recognised.
+        similarities: [O], with their past.
+        qualities: [O].
+    Returns:
+        [O, T, H, W], zero outside what each object won, and everywhere for one that lost most of its mask.
+    """
+    is_won = winners(logits, similarities**2 * qualities)
+    areas = (logits > 0).flatten(1).sum(dim=1).clamp(min=1)
+    keeps = is_won.flatten(1).sum(dim=1) / areas > _KEEPS_OF_ITS_AREA
+    return logits * (is_won & keeps[:, None, None, None])
+
+
+def winners(logits: Tensor, weights: Tensor) -> Tensor:
+    """Tell which object wins each pixel, by probability times weight; nobody does where all logits are negative.
+
+    Args:
+        logits: [O, T, H, W].
+        weights: [O].
+    Returns:
+        bool [O, T, H, W].
+    """
+    best = (logits.sigmoid() * weights[:, None, None, None]).argmax(dim=0)
+    order = torch.arange(len(logits), device=logits.device)[:, None, None, None]
+    return (best == order) & (logits > 0).any(dim=0)
