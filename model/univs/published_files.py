@@ -1,6 +1,7 @@
 """Read tensors from files that others published, pickled ones without executing code from them."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def _read(path: Path) -> object:
             return load_file(path)
         if path.suffix == ".npy":
             return torch.from_numpy(np.load(path, allow_pickle=False))
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of pickles that others wrote
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(

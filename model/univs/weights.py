@@ -208,8 +208,10 @@ def load_published(
         raise WeightsNotFoundError(f"expected one of the variants {', '.join(_PUBLISHED)}, got '{variant}'")
     tensors = read_tensors(path)
     variant = variant or guess_variant(tensors)
+    with torch.device("meta"):
+        expected = UniVS(_VARIANTS[variant]()).state_dict()
+    conversion = convert_published(tensors, expected, use_averages=use_averages)
     model = _seeded(variant)
-    conversion = convert_published(tensors, model.state_dict(), use_averages=use_averages)
     model.load_state_dict(conversion.state, strict=False)
     note = f"published weights of {variant}; see their authors for terms of use"
     if use_averages:

@@ -18,6 +18,7 @@ from univs_service.cli.gateway import gateway
 from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
 from univs_service.cli.train import train
+from univs_service.cli.weights import weights
 from univs_service.cli.worker import worker
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ for _command in (serve, gateway, worker, segment, demo, train, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")
+app.add_typer(weights, name="weights")
 
 
 def main() -> None:
