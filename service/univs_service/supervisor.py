@@ -80,6 +80,11 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+# Threads of the model that wait for each other give their core away: gateway and clients run on the same ones. With
+# spinning threads and one busy process beside it, a step on two cores took 3 s instead of 0.85 s.
+_SHARING_CORES = {"OMP_WAIT_POLICY": "passive"}
+
+
 def environment_of(settings: Settings) -> dict[str, str]:
     """Spell settings as the environment of a child, so that it reads the same ones."""
     values = settings.model_dump(mode="json", exclude_unset=True)
@@ -131,7 +136,7 @@ class Supervisor:
                 environment = environment_of(self._settings) | {"UNIVS_REDIS_URL": self._start_valkey()}
                 self._children = [
                     self._child("gateway", environment, "--listening-fd", str(server.fileno()), fd=server.fileno()),
-                    self._child("worker", environment),
+                    self._child("worker", environment | _SHARING_CORES),
                 ]
                 await self._keep_all_alive(self._url(server), started_s)
             finally:
