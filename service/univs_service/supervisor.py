@@ -30,6 +30,10 @@ _READY_POLL_S = 0.05
 
 logger = logging.getLogger(__name__)
 
+# Threads of the model that wait for each other give their core away, because gateway and clients run on the same ones:
+# spinning threads make a step several times slower as soon as another process is busy.
+_SHARING_CORES = {"OMP_WAIT_POLICY": "passive"}
+
 
 class _Readiness(BaseModel):
     """What we read of the gateway's `/readyz`."""
@@ -78,11 +82,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-# Threads of the model that wait for each other give their core away: gateway and clients run on the same ones. With
-# spinning threads and one busy process beside it, a step on two cores took 3 s instead of 0.85 s.
-_SHARING_CORES = {"OMP_WAIT_POLICY": "passive"}
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
