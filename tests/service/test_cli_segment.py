@@ -83,7 +83,7 @@ def test_last_frame_can_be_chosen(clip: Path, tmp_path: Path) -> None:
         ([], 2, "expected at least one prompt"),
         (["--box", "1:5,5"], 2, "--box takes x0,y0,x1,y1"),
         (["--box", "1:0,0,400,20"], 1, "inside the frame, 0..64 x 0..48"),
-        (["--text", "1:a square"], 1, "no text encoder"),
+        (["--text", "1:a square"], 1, "expected a text encoder"),
     ],
 )
 def test_bad_prompt_is_told_and_writes_nothing(

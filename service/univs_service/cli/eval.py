@@ -97,6 +97,7 @@ def _tracker(weights: str, baseline: _Baseline | None, short_side: int, device: 
             return "first mask carried by optical flow", FlowTracker
         case None:
             model, info = load(weights, device)
+            model.optimize_for_inference()
             name = info.name if info.is_trained else f"{info.name} (untrained)"
             return name, lambda: SegmenterTracker(model, paper(short_side))
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Self
 
 import torch
@@ -20,6 +21,7 @@ from univs_service.worker.frames import PUSHED_TIME_BASE
 logger = logging.getLogger(__name__)
 
 _WARM_UP_SIZE = (96, 160)
+_GPU_TILE = 8  # objects decoded in one pass; a CPU takes them one by one
 _VISUAL_PROMPTS: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
 
 
@@ -52,7 +54,10 @@ class Engine:
                 "load_s": round(time.monotonic() - started_s, 2),
             },
         )
-        return cls(model, info, paper(settings.short_side_px))
+        options = paper(settings.short_side_px)
+        if model.device.type != "cpu":
+            options = replace(options, object_tile=_GPU_TILE)
+        return cls(model.optimize_for_inference(), info, options)
 
     @property
     def model_info(self) -> ModelInfo:
