@@ -1,13 +1,16 @@
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from univs.weights import load
 from univs_service.cli.machine import resident_bytes, this_machine
 from univs_service.cli.main import app
-from univs_service.cli.measure import matmul_peak, measure_memory, write_video
+from univs_service.cli.measure import matmul_peak, measure_memory, timed_modules, write_video
 from univs_service.cli.runs import load_engine
 
 
@@ -23,8 +26,24 @@ def test_speed_comes_with_its_machine_and_its_stages_add_up(tmp_path: Path) -> N
     assert speed["weights"] == "untrained"
     assert sum(speed["stages_s"].values()) == pytest.approx(1 / speed["frames_per_s"], rel=0.02)
     assert {"decode", "backbone", "pixel decoder", "mask decoder"} <= speed["stages_s"].keys()
+    assert list(speed["split_s"]) == ["backbone", "pixel decoder", "mask decoder with readout", "rest"]
+    assert all(seconds > 0 for seconds in speed["split_s"].values())
+    assert sum(speed["split_s"].values()) == pytest.approx(sum(speed["stages_s"].values()))
     assert report["machine"]["commit"]
     assert max(report["matmul_gflops"].values()) > 0
+
+
+def test_projections_count_as_the_decoders_once() -> None:
+    model, _ = load("tiny")
+    features = model.encode_frames(torch.zeros(1, 1, 3, 64, 96, dtype=torch.uint8), torch.tensor([[0]]))
+    with timed_modules(model, is_cuda=False) as seconds:
+        model.mask_decoder.project(features)
+        projecting = seconds["mask decoder"]
+        start = time.perf_counter()
+        model.decode(features, None, use_learnable=True)
+        elapsed = time.perf_counter() - start
+    assert projecting > 0
+    assert projecting < seconds["mask decoder"] <= projecting + elapsed
 
 
 def test_size_must_be_one(tmp_path: Path) -> None:

@@ -118,6 +118,13 @@ def _print_speeds(machine: "Machine", speeds: "list[Speed]", peak: dict[int, flo
     row("ms per frame p50 / p95", *(f"{s.p50_s * 1e3:.1f} / {s.p95_s * 1e3:.1f}" for s in speeds))
     for stage in dict.fromkeys(stage for s in speeds for stage in s.stages_s):
         row(f"  {stage}, ms", *(f"{s.stages_s.get(stage, 0.0) * 1e3:.1f}" for s in speeds))
+    table.add_section()
+    for part in speeds[0].split_s:
+        row(
+            f"{part}, ms (share)",
+            *(f"{s.split_s[part] * 1e3:.1f} ({s.split_s[part] * s.frames_per_s:.0%})" for s in speeds),
+        )
+    table.add_section()
     row("resident memory, MiB", *(f"{s.resident_bytes / _MEBIBYTE:.0f}" for s in speeds))
     row("session keeps, KiB", *(f"{s.session_bytes / 1024:.0f}" for s in speeds))
     console = Console()

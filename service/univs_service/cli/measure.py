@@ -1,5 +1,6 @@
 """What `univs bench` measures: seconds per stage of a step, the machine's matmul peak, memory over a long session."""
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,6 +25,15 @@ from univs_service.worker.engine import Engine
 
 _FRAME_RATE = Fraction(25)
 _PARTS = ("backbone", "pixel_decoder", "readout", "mask_decoder", "presence")
+_PROJECTIONS = (
+    r"mask_decoder\.layers\.\d+\.image_attention\.(key|value)"  # of the picture, before the decoder's own call
+)
+# What a step is split into; other stages are its rest.
+_SPLIT = {
+    "backbone": ("backbone",),
+    "pixel decoder": ("pixel decoder",),
+    "mask decoder with readout": ("readout", "mask decoder", "presence"),
+}
 _GRID = 8  # objects of a benchmark lie on a grid of so many columns
 
 
@@ -46,6 +56,7 @@ class Speed:
     p50_s: float  # of one frame, all stages
     p95_s: float
     stages_s: dict[str, float]  # mean seconds of one frame; they add up to 1 / frames_per_s
+    split_s: dict[str, float]  # the same in four: backbone, pixel decoder, mask decoder with readout, rest
     resident_bytes: int  # of the process after the last frame
     session_bytes: int  # that the session keeps between frames
 
@@ -87,7 +98,7 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
         stages: dict[str, list[float]] = defaultdict(list)
         totals: list[float] = []
         frames = video.frames()
-        with _timed_modules(segmenter.model, is_cuda) as inner_s:
+        with timed_modules(segmenter.model, is_cuda) as inner_s:
             while True:
                 start = time.perf_counter()
                 frame = next(frames, None)
@@ -108,6 +119,7 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
                 stages["message"].append(end - stepped)
     counted = sorted(totals[num_warmups:])
     assert counted, "the video is longer than the warm-up"
+    stages_s = {name: sum(seconds[num_warmups:]) / len(counted) for name, seconds in stages.items()}
     return Speed(
         model=segmenter.model.config.name,
         weights=weights_label(engine.info),
@@ -123,7 +135,8 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
         frames_per_s=len(counted) / sum(counted),
         p50_s=counted[len(counted) // 2],
         p95_s=counted[min(len(counted) - 1, int(0.95 * len(counted)))],
-        stages_s={name: sum(seconds[num_warmups:]) / len(counted) for name, seconds in stages.items()},
+        stages_s=stages_s,
+        split_s=_split(stages_s),
         resident_bytes=resident_bytes(),
         session_bytes=segmenter.num_bytes,
     )
@@ -159,6 +172,11 @@ def matmul_peak(sides: tuple[int, ...] = (1024, 1536, 2048), seconds_each: float
     return best
 
 
+def _split(stages_s: dict[str, float]) -> dict[str, float]:
+    parts_s = {part: sum(stages_s.get(stage, 0.0) for stage in stages) for part, stages in _SPLIT.items()}
+    return parts_s | {"rest": sum(stages_s.values()) - sum(parts_s.values())}
+
+
 def _prompted(engine: Engine, size: tuple[int, int], num_objects: int) -> VideoSegmenter:
     """Begin a session with boxes on a grid."""
     segmenter = engine.open(size)
@@ -170,31 +188,44 @@ def _prompted(engine: Engine, size: tuple[int, int], num_objects: int) -> VideoS
 
 
 @contextmanager
-def _timed_modules(model: nn.Module, is_cuda: bool) -> Iterator[dict[str, float]]:
-    """Add up the seconds of the network's large parts; the caller clears the sums before each step."""
+def timed_modules(model: nn.Module, is_cuda: bool) -> Iterator[dict[str, float]]:
+    """Add up the seconds of the network's large parts; the caller clears the sums before each step.
+
+    The mask decoder projects the picture in a call apart from its forward pass: those products are timed where they
+    happen and count as the decoder's. A module that runs inside another timed one is not counted twice.
+    """
     sums_s: dict[str, float] = defaultdict(float)
-    starts: dict[str, float] = {}
+    running: list[float] = []  # when the outermost timed module, and those inside it, began
     hooks = []
-    for name in _PARTS:
-        if getattr(model, name) is None:  # not every network has every part
-            continue
-        label = name.replace("_", " ")
 
-        def before(module: nn.Module, inputs: tuple[Tensor, ...], label: str = label) -> None:  # noqa: ARG001
+    def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG001
+        if not running:
             _wait_for_device(is_cuda)
-            starts[label] = time.perf_counter()
+        running.append(time.perf_counter())
 
-        def after(module: nn.Module, inputs: tuple[Tensor, ...], output: object, label: str = label) -> None:  # noqa: ARG001
-            _wait_for_device(is_cuda)
-            sums_s[label] += time.perf_counter() - starts[label]
+    for name, part in _timed_parts(model):
 
-        part = model.get_submodule(name)
+        def after(module: nn.Module, inputs: tuple[Tensor, ...], output: object, label: str = name) -> None:  # noqa: ARG001
+            start = running.pop()
+            if not running:
+                _wait_for_device(is_cuda)
+                sums_s[label] += time.perf_counter() - start
+
         hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
     try:
         yield sums_s
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _timed_parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """List what is timed, with the name of its stage; not every network has every part."""
+    parts = [(name.replace("_", " "), getattr(model, name)) for name in _PARTS]
+    projections = [
+        ("mask decoder", module) for name, module in model.named_modules() if re.fullmatch(_PROJECTIONS, name)
+    ]
+    return [(name, part) for name, part in parts if part is not None] + projections
 
 
 def _wait_for_device(is_cuda: bool) -> None:
