@@ -88,11 +88,13 @@ class LocalRun(AbstractContextManager["Run"]):
         try:
             for frame in self._video.frames():
                 if self.num_frames is not None and frame.index >= self.num_frames:
-                    return
+                    break
                 result = self._engine.step(self._segmenter, frame)
                 yield SegmentedFrame(result_to_event(result, 1, self._weights), _pixels(frame))
         except DamagedVideoError as error:
             self.warning = str(error)
+        for result in self._engine.finish(self._segmenter):
+            yield SegmentedFrame(result_to_event(result, 1, self._weights), None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

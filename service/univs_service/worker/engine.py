@@ -94,3 +94,7 @@ class Engine:
         """Segment the next frame."""
         (result,) = segmenter.step(Clip((frame,)))
         return result
+
+    def finish(self, segmenter: VideoSegmenter) -> list[FrameResult]:
+        """End a video: give the results that still waited; none where each step answers its own frame."""
+        return segmenter.finish()

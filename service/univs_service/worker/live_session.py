@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from univs.errors import DamagedVideoError, InputError, UnknownObjectError
-from univs.types import Frame
+from univs.types import Frame, FrameResult
 from univs_service.errors import BadFrameError, InvalidInputError, PromptOutOfRangeError, WorkerFailedError
 from univs_service.messages import (
     AddPrompt,
@@ -306,12 +306,18 @@ class LiveSession:
             self._segmenter.skip(self._memory.next_frame)
             return False
         if frame is None:
+            for waiting in self._segmenter.finish():
+                self._write_result(run, waiting)
             self._end_run(run, "end")
             return False
         with self._metrics.stage_seconds.labels("model").time():
             result = self._segmenter.step(frame)
         self._frames_since_snapshot += 1
-        if frame.index < run.first_frame:
+        return self._write_result(run, result)
+
+    def _write_result(self, run: Run, result: FrameResult) -> bool:
+        """Publish a result; tell whether its frame belongs to the run."""
+        if result.frame_index < run.first_frame:
             return False
         weights = convert.weights_label(self._engine.info)
         self._events.write(convert.result_to_event(result, run.run_id, weights))

@@ -105,6 +105,10 @@ class PromptedSegmenter:
         self._memory.has_stepped = True
         return result
 
+    def finish(self) -> list[FrameResult]:
+        """Give the results that waited for frames which will not come."""
+        return self._engine.finish(self._segmenter)
+
     def skip(self, frame_index: int) -> None:
         """Leave out the next frame: it cannot be read."""
         self._memory.next_frame = frame_index + 1

@@ -12,6 +12,7 @@ from tests.model.parity.fixtures import assert_close, assert_equal, needs_fixtur
 from tests.model.parity.network import network
 from torch import Tensor
 
+from univs.config import r50
 from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions, released_refvos, released_vos
 from univs.inference.segmenter import VideoSegmenter
@@ -92,13 +93,19 @@ class Recording:
         return torch.stack([OUTPUT.enlarge(logits) > 0 for logits in last], dim=1)
 
 
+def published(dtype: torch.dtype) -> UniVS:
+    """Build the network anew, pixels normalised by the very numbers: one logit of a stream lies within 1e-6 of 0."""
+    model = UniVS(r50()).to(dtype).eval().requires_grad_(False)
+    model.load_state_dict(network("r50").state_dict())
+    pixels = model.config.pixels
+    model.pixel_mean = torch.tensor(pixels.mean, dtype=dtype).view(3, 1, 1)
+    model.pixel_std = torch.tensor(pixels.std, dtype=dtype).view(3, 1, 1)
+    return model
+
+
 @cache
 def run(name: str, dtype: torch.dtype) -> Recording:
-    model = network("r50")
-    if dtype is not torch.float64:
-        model = UniVS(model.config)
-        model.load_state_dict(network("r50").state_dict())
-        model.eval().requires_grad_(False)
+    model = published(dtype)
     if name == "e2e_vos":
         given = unpacked(read("e2e_vos_prompts"), "gt_masks")
         prompts: list[Prompt] = [
