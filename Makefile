@@ -17,7 +17,7 @@ WORKERS ?= 2
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts bench demo clean
+.PHONY: help setup run test parity check format lint types contracts bench demo clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ run: $(STAMP)  ## Start the service (Valkey, gateway, worker) and print its URL.
 
 test: $(STAMP)  ## Run the fast tests. ARGS are passed to pytest.
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu" -q $(ARGS)
+
+parity: $(STAMP)  ## Compare with the published network; fails without its fixtures (../shared/univs/parity).
+	UNIVS_PARITY=required $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m parity -q \
+		tests/model/parity $(ARGS)
 
 check: format lint types contracts test  ## Everything below and the tests: what must pass before a push.
 

@@ -40,27 +40,35 @@ def converted(name: str, config: UniVSConfig) -> tuple[UniVS, Conversion]:
     return model, conversion
 
 
+def network(name: str, dtype: torch.dtype = torch.float64) -> UniVS:
+    """Build a variant, once for all tests."""
+    return _network(name, dtype)
+
+
+def clip(name: str, dtype: torch.dtype = torch.float64) -> ClipFeatures:
+    """Encode the frames of the decoder fixtures, once for all tests."""
+    return _clip(name, dtype)
+
+
 @cache
-def network(name: str) -> UniVS:
-    """Build a variant in float64, once for all tests."""
+def class_table(dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.from_numpy(fill_rule()("clip_cls_text_emb", (3938, 640))).to(dtype)
+
+
+@cache
+def _network(name: str, dtype: torch.dtype) -> UniVS:
     model, _ = converted(name, VARIANTS[name])
-    model = model.double().eval().requires_grad_(False)
-    pixels = model.config.pixels  # as written, not by way of float32
-    model.pixel_mean = torch.tensor(pixels.mean, dtype=torch.float64).view(3, 1, 1)
-    model.pixel_std = torch.tensor(pixels.std, dtype=torch.float64).view(3, 1, 1)
+    model.to(dtype).eval().requires_grad_(False)
+    pixels = VARIANTS[name].pixels  # 123.675 is another number in float32, which is all that a float64 run would see
+    model.pixel_mean = torch.tensor(pixels.mean, dtype=dtype).view(3, 1, 1)
+    model.pixel_std = torch.tensor(pixels.std, dtype=dtype).view(3, 1, 1)
     return model
 
 
 @cache
-def clip(name: str) -> ClipFeatures:
-    """Encode the frames of the decoder fixtures."""
+def _clip(name: str, dtype: torch.dtype) -> ClipFeatures:
     images = read("pixel_decoder_r50")["images_uint8"]  # [2, H, W, 3]
     if name == "swint":
         images = read("backbone_swint")["image_uint8"]
     frames = images.permute(0, 3, 1, 2)[None]
-    return network(name).encode_frames(frames, torch.arange(len(images))[None])
-
-
-@cache
-def class_table() -> Tensor:
-    return torch.from_numpy(fill_rule()("clip_cls_text_emb", (3938, 640))).double()
+    return network(name, dtype).encode_frames(frames, torch.arange(len(images))[None])

@@ -1,7 +1,14 @@
+"""The mask decoder against the published one: in float64, in float32, and in float32 with float64's attention masks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
 import pytest
 import torch
-from tests.model.parity.fixtures import assert_equal, needs_fixtures, read
+from tests.model.parity.fixtures import assert_equal, compare, mask_iou, needs_fixtures, read
 from tests.model.parity.network import class_table, clip, network
+from tests.model.parity.replay import replayed
+from tests.model.parity.report import REPLAYED, note
 from torch import Tensor
 
 from univs.mask_decoder import DecodeOptions
@@ -21,26 +28,59 @@ YTVIS21 = slice(2203, 2243)
 NUM_LEARNABLE = 200
 
 
+Decode = Callable[[torch.dtype], Prediction]
+
+
 def decode(prompts: PromptQueries | None, table: Tensor, *, name: str = "r50", average: bool = False) -> Prediction:
     options = DecodeOptions(with_auxiliary=True, average_with_learnable=average)
-    return network(name).decode(clip(name), prompts, use_learnable=True, class_table=table, options=options)
+    features = clip(name, table.dtype)
+    return network(name, table.dtype).decode(features, prompts, use_learnable=True, class_table=table, options=options)
 
 
-def assert_layers_equal(prediction: Prediction, fixture: dict[str, Tensor]) -> None:
-    """Compare the first eight learnable queries and all prompts before the first layer and after two others."""
-    for layer in (0, 1, 4):
-        rows = prediction.auxiliary[layer].embeddings[0]
-        got = torch.cat([rows[:8], rows[NUM_LEARNABLE:]])
-        assert_equal(got, fixture[f"layer{layer}_embds_first8+prompt"])
+def assert_as_published(decode: Decode, fixture: dict[str, Tensor]) -> None:
+    """Compare three runs.
+
+    On its own, float32 decides otherwise about a cell with a logit of 1e-6 here and there (see `replay`), after which
+    all learnable queries differ by more than rounding; so its entries are noted, and its masks are compared.
+    """
+    for got, expected, _ in beside(decode(torch.float64), fixture):
+        assert_equal(got, expected)
+    for prediction, kind in ((replayed(decode), REPLAYED), (decode(torch.float32), "float32")):
+        for got, expected, is_mask in beside(prediction, fixture):
+            iou = mask_iou(got, expected) if is_mask else None
+            comparison = replace(compare(got, expected), kind=kind, mask_iou=iou)
+            note(comparison)
+            assert iou is None or iou.together >= 0.99
+            assert kind != REPLAYED or comparison.num_close >= 0.99 * comparison.num_entries
 
 
-def assert_prompts_equal(prediction: Prediction, fixture: dict[str, Tensor]) -> None:
-    assert_layers_equal(prediction, fixture)
-    assert_equal(prediction.embeddings[0, :64], fixture["pred_embds_learn_first64"])
-    assert_equal(prediction.embeddings[0, NUM_LEARNABLE:], fixture["pred_embds_prompt"])
-    assert_equal(prediction.mask_logits[0, :8], fixture["pred_masks_learn_first"])
-    masks = prediction.mask_logits[0, NUM_LEARNABLE:][:16]
-    assert_equal(masks, fixture["pred_masks_prompt_first16"])
+def beside(prediction: Prediction, fixture: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """Pair what a fixture holds with ours: ours, theirs, and whether these are masks.
+
+    The first eight learnable queries and all prompts before the first layer and after two others, then the answers.
+    """
+    embeddings, masks = prediction.embeddings[0], prediction.mask_logits[0]
+    assert prediction.class_logits is not None
+    classes = prediction.class_logits[0]
+    for key, expected in fixture.items():
+        match key.split("_"):
+            case [layer, "embds", "first8+prompt"]:
+                rows = prediction.auxiliary[int(layer.removeprefix("layer"))].embeddings[0]
+                yield torch.cat([rows[:8], rows[NUM_LEARNABLE:]]), expected, False
+            case ["pred", "embds", "prompt"]:
+                yield embeddings[NUM_LEARNABLE:], expected, False
+            case ["pred", "embds", *_]:
+                yield embeddings[: len(expected)], expected, False
+            case ["pred", "masks", "prompt", _]:
+                yield masks[NUM_LEARNABLE:][: len(expected)], expected, True
+            case ["pred", "masks", *_]:
+                yield masks[: len(expected)], expected, True
+            case ["pred", "logits"]:
+                yield classes, expected, False
+            case ["pred", "logits", *_]:
+                yield classes[: len(expected), YTVIS21], expected, False
+            case _:
+                raise AssertionError(key)
 
 
 def over_the_clip(tokens: VisualTokens) -> VisualTokens:
@@ -56,55 +96,45 @@ def over_the_clip(tokens: VisualTokens) -> VisualTokens:
 
 
 def test_learnable_queries_decode_as_published() -> None:
-    fixture = read("decoder_learn")
-    prediction = decode(None, class_table())
-    assert_layers_equal(prediction, fixture)
-    assert prediction.class_logits is not None
-    assert_equal(prediction.embeddings[0, :64], fixture["pred_embds_learn_first64"])
-    assert_equal(prediction.class_logits[0, :, YTVIS21], fixture["pred_logits_learn_cols2203_2243"])
-    assert_equal(prediction.mask_logits[0, :64], fixture["pred_masks_learn_first"])
+    assert_as_published(lambda dtype: decode(None, class_table(dtype)), read("decoder_learn"))
 
 
 def test_learnable_queries_on_swin_decode_as_published() -> None:
-    fixture = read("decoder_learn_swint")
-    prediction = decode(None, class_table(), name="swint")
-    assert prediction.class_logits is not None
-    assert_equal(prediction.embeddings[0], fixture["pred_embds"])
-    assert_equal(prediction.class_logits[0, :, YTVIS21], fixture["pred_logits_ytvis21"])
-    assert_equal(prediction.mask_logits[0, :32], fixture["pred_masks_first32"])
+    assert_as_published(lambda dtype: decode(None, class_table(dtype), name="swint"), read("decoder_learn_swint"))
 
 
 @pytest.mark.parametrize("initial_query", InitialQuery)
 def test_masks_as_prompts_decode_as_published(initial_query: InitialQuery) -> None:
-    fixture = read("decoder_visual")
     masks = read("visual_sampler")["masks"].bool()[None]
-    options = SamplerOptions(256, 0, CellChoice.RASTER)
-    tokens = sample_masks(clip("r50").levels[2][:, 0], masks, torch.tensor([0]), options).foreground
-    prompts = network("r50").visual_queries(
-        over_the_clip(tokens), clip("r50").frame_indices, options=QueryOptions(initial_query)
-    )
-    prediction = decode(prompts, class_table())
-    assert prediction.class_logits is not None
-    assert_prompts_equal(prediction, fixture)
-    assert_equal(prediction.class_logits[0, :, YTVIS21], fixture["pred_logits_learn_cols2203_2243"])
+
+    def prompted(dtype: torch.dtype) -> Prediction:
+        options = SamplerOptions(256, 0, CellChoice.RASTER)
+        features = clip("r50", dtype)
+        tokens = sample_masks(features.levels[2][:, 0], masks, torch.tensor([0]), options).foreground
+        prompts = network("r50", dtype).visual_queries(
+            over_the_clip(tokens), features.frame_indices, options=QueryOptions(initial_query)
+        )
+        return decode(prompts, class_table(dtype))
+
+    assert_as_published(prompted, read("decoder_visual"))
 
 
 def test_category_names_decode_as_published() -> None:
-    fixture = read("decoder_category_text")
-    names = class_table()[None, YTVIS21]
-    prompts = network("r50").text_queries.categories(clip("r50"), names, torch.zeros(1, 40, dtype=torch.bool))
-    prediction = decode(prompts, class_table())
-    assert prediction.class_logits is not None
-    assert_prompts_equal(prediction, fixture)
-    assert_equal(prediction.class_logits[0, :, YTVIS21], fixture["pred_logits_learn_cols2203_2243"])
+    def prompted(dtype: torch.dtype) -> Prediction:
+        names = class_table(dtype)[None, YTVIS21]
+        nothing = torch.zeros(1, 40, dtype=torch.bool)
+        prompts = network("r50", dtype).text_queries.categories(clip("r50", dtype), names, nothing)
+        return decode(prompts, class_table(dtype))
+
+    assert_as_published(prompted, read("decoder_category_text"))
 
 
 def test_expressions_decode_as_published() -> None:
-    fixture, text = read("decoder_text"), read("expression_prompt")
-    sentences, words = text["sentence_feats"].double()[None], text["word_feats"].double()[None]
-    nothing = torch.zeros(1, 2, dtype=torch.bool)
-    prompts = network("r50").text_queries.expressions(clip("r50"), sentences, words, nothing)
-    prediction = decode(prompts, sentences, average=True)
-    assert prediction.class_logits is not None
-    assert_prompts_equal(prediction, fixture)
-    assert_equal(prediction.class_logits[0], fixture["pred_logits"])
+    def prompted(dtype: torch.dtype) -> Prediction:
+        text = read("expression_prompt")
+        sentences, words = text["sentence_feats"].to(dtype)[None], text["word_feats"].to(dtype)[None]
+        nothing = torch.zeros(1, 2, dtype=torch.bool)
+        prompts = network("r50", dtype).text_queries.expressions(clip("r50", dtype), sentences, words, nothing)
+        return decode(prompts, sentences, average=True)
+
+    assert_as_published(prompted, read("decoder_text"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.model.parity.fixtures import FOLDER, assert_equal, needs_fixtures, read
+from tests.model.parity.fixtures import DTYPES, FOLDER, assert_as_published, assert_equal, needs_fixtures, read
 from tests.model.parity.network import filled, layout
 
 from univs.errors import WeightsMismatchError, WeightsNotFoundError
@@ -15,12 +15,16 @@ from univs.prompt_encoder.clip_text import ClipTextTower
 pytestmark = needs_fixtures
 
 
+def tower(dtype: torch.dtype = torch.float64) -> ClipTextTower:
+    return _tower(dtype)
+
+
 @cache
-def tower() -> ClipTextTower:
+def _tower(dtype: torch.dtype) -> ClipTextTower:
     built = ClipTextTower()
     names = layout("r50", "clip_text_encoder_separate_file")
     built.tower.load_state_dict(filled(names, prefix="lang_encoder."))
-    return built.double()
+    return built.to(dtype)
 
 
 @cache
@@ -29,11 +33,12 @@ def meta() -> dict[str, list[str]]:
     return described
 
 
-def test_the_text_tower_equals_the_published_one() -> None:
+@DTYPES
+def test_the_text_tower_equals_the_published_one(dtype: torch.dtype) -> None:
     fixture = read("clip_text")
-    sentences, words = tower().features(meta()["strings"], cut=False)
-    assert_equal(sentences, fixture["eot"])
-    assert_equal(words, fixture["word"])
+    sentences, words = tower(dtype).features(meta()["strings"], cut=False)
+    assert_as_published(sentences, fixture["eot"])
+    assert_as_published(words, fixture["word"])
 
 
 def test_text_after_the_end_can_be_cut() -> None:
@@ -43,11 +48,12 @@ def test_text_after_the_end_can_be_cut() -> None:
 
 
 @pytest.mark.slow
-def test_expressions_are_encoded_as_published() -> None:
+@DTYPES
+def test_expressions_are_encoded_as_published(dtype: torch.dtype) -> None:
     fixture = read("expression_prompt")
-    features = tower().encode(meta()["expressions"])
-    assert_equal(features.sentences, fixture["sentence_feats"])
-    assert_equal(features.words, fixture["word_feats"])
+    features = tower(dtype).encode(meta()["expressions"])
+    assert_as_published(features.sentences, fixture["sentence_feats"])
+    assert_as_published(features.words, fixture["word_feats"])
 
 
 @pytest.mark.slow
