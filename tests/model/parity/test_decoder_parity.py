@@ -20,7 +20,7 @@ from univs.prompt_encoder import (
     VisualTokens,
     sample_masks,
 )
-from univs.types import Prediction, PromptQueries
+from univs.types import Prediction, PromptQueries, PromptTokens
 
 pytestmark = needs_fixtures
 
@@ -129,12 +129,41 @@ def test_category_names_decode_as_published() -> None:
     assert_as_published(prompted, read("decoder_category_text"))
 
 
+def expressions(dtype: torch.dtype) -> tuple[PromptQueries, Tensor]:
+    """Give the two expressions as prompts, and their sentences."""
+    text = read("expression_prompt")
+    sentences, words = text["sentence_feats"].to(dtype)[None], text["word_feats"].to(dtype)[None]
+    nothing = torch.zeros(1, 2, dtype=torch.bool)
+    return network("r50", dtype).text_queries.expressions(clip("r50", dtype), sentences, words, nothing), sentences
+
+
 def test_expressions_decode_as_published() -> None:
     def prompted(dtype: torch.dtype) -> Prediction:
-        text = read("expression_prompt")
-        sentences, words = text["sentence_feats"].to(dtype)[None], text["word_feats"].to(dtype)[None]
-        nothing = torch.zeros(1, 2, dtype=torch.bool)
-        prompts = network("r50", dtype).text_queries.expressions(clip("r50", dtype), sentences, words, nothing)
+        prompts, sentences = expressions(dtype)
         return decode(prompts, sentences, average=True)
 
     assert_as_published(prompted, read("decoder_text"))
+
+
+def test_expressions_with_earlier_masks_decode_as_published() -> None:
+    """What joins the words of an expression are the position encodings of its mask's cells, without their features."""
+    masks = read("visual_sampler")["masks"][:2].bool()[None]
+
+    def prompted(dtype: torch.dtype) -> Prediction:
+        prompts, sentences = expressions(dtype)
+        features = clip("r50", dtype)
+        options = SamplerOptions(256, 0, CellChoice.RASTER)
+        tokens = sample_masks(features.levels[2][:, 0], masks, torch.tensor([0]), options).foreground
+        seen = network("r50", dtype).visual_queries(tokens, features.frame_indices).tokens
+        assert seen.positions is not None
+        num_frames = prompts.tokens.features.shape[2]
+        cells = seen.positions.expand(-1, -1, num_frames, -1, -1)
+        blank = seen.is_padding.expand(-1, -1, num_frames, -1)
+        joined = PromptTokens(
+            torch.cat([cells, prompts.tokens.features], dim=3),
+            None,
+            torch.cat([blank, prompts.tokens.is_padding], dim=3),
+        )
+        return decode(replace(prompts, tokens=joined), sentences, average=True)
+
+    assert_as_published(prompted, read("decoder_text_plus_prev_masks"))
