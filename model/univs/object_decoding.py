@@ -65,7 +65,7 @@ def decode_objects(
         options: how.
     """
     options = options or ObjectDecodeOptions()
-    image = model.mask_decoder.project(features)
+    image = model.mask_decoder.project(features, is_embedding_shared=model.readout is None)
     num_objects = priors.shape[1]
     if options.tile is None:
         return _decode_tile(model, features, image, tokens, priors, is_padding, options)

@@ -45,9 +45,15 @@ class MaskDecoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(channels, config) for _ in range(config.num_layers))
         self.heads = PredictionHeads(channels, text_dim)
 
-    def project(self, features: ClipFeatures) -> ImageMemory:
-        """Prepare a clip; several calls of `forward` may share it."""
-        return project_image([layer.image_attention for layer in self._decoder_layers()], features)
+    def project(self, features: ClipFeatures, *, is_embedding_shared: bool = True) -> ImageMemory:
+        """Prepare a clip; several calls of `forward` may share it.
+
+        Args:
+            features: the clip.
+            is_embedding_shared: some query uses the clip's pixel embedding, and not one of its own.
+        """
+        layers = [layer.image_attention for layer in self._decoder_layers()]
+        return project_image(layers, features, with_small=is_embedding_shared)
 
     def forward(
         self,
@@ -85,7 +91,8 @@ class MaskDecoder(nn.Module):
             if index > 0 and memory is not None:
                 groups = [_attend_prompt(layer, group, memory) for group in groups]
             with torch.no_grad():
-                logits = readout.mask_logits(readings, maps[index % _NUM_LEVELS])
+                grid = image.grids[index % _NUM_LEVELS]
+                logits = [shrink(group, grid) for group in readout.mask_logits(readings, maps[index % _NUM_LEVELS])]
             groups = [
                 attend_image(layer.image_attention, group, image.layers[index], group_logits)
                 for group, group_logits in zip(groups, logits, strict=True)
@@ -129,13 +136,7 @@ def _attend_prompt(layer: DecoderLayer, group: QueryGroup, memory: PromptMemory)
 
 
 def _pixel_maps(image: ImageMemory, prompts: PromptQueries | None, groups: Sequence[QueryGroup]) -> list[list[Tensor]]:
-    """Give each group its pixel embedding, at every level and then at stride 4: [level][group]."""
+    """Give each group its pixel embedding, for the masks at every level and then at stride 4: [level][group]."""
     own = prompts.mask_features if prompts is not None else None
-    pyramid = [*image.small, image.mask_features]
-    return [
-        [
-            maps if own is None or not group.is_prompt else shrink(own, (maps.shape[-2], maps.shape[-1]))
-            for group in groups
-        ]
-        for maps in pyramid
-    ]
+    shared = [*(image.small or (image.mask_features,) * len(image.grids)), image.mask_features]
+    return [[maps if own is None or not group.is_prompt else own for group in groups] for maps in shared]
