@@ -14,7 +14,7 @@ RUN useradd --uid 10001 --create-home univs && install -d -o univs -g univs /dat
 COPY --from=build /opt/univs /opt/univs
 ENV PATH=/opt/univs/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    OMP_WAIT_POLICY=passive \
+    GOMP_SPINCOUNT=1000 \
     UNIVS_DATA_DIR=/data \
     UNIVS_WORKER_METRICS_HOST=0.0.0.0 \
     UNIVS_WORKER_METRICS_PORT=9101

@@ -108,6 +108,17 @@ def test_memory_does_not_grow_with_the_length_of_the_video(model: UniVS) -> None
     assert segmenter.num_bytes == 0
 
 
+def test_an_object_keeps_the_bytes_of_the_formula(model: UniVS) -> None:
+    segmenter = VideoSegmenter(model, OPTIONS, SIZE)
+    segmenter.add_prompt(BOX)
+    segmenter.step(Clip(tuple(frames(3))))
+    memory, channels = model.config.memory, model.config.hidden_dim
+    height, width = (side // 8 for side in segmenter.framing.padded)
+    pool = (1 + memory.num_frames) * (2 * memory.tokens_per_frame * (2 * channels + 4) + 16)
+    track = 4 * memory.num_frames * channels + 2 * height * width
+    assert segmenter.num_bytes == pool + track
+
+
 def test_frames_before_the_first_prompt_have_no_objects(model: UniVS) -> None:
     results = segment(model, [BoxPrompt(1, 2, (0.1, 0.1, 0.5, 0.5))], 4)
     assert [len(result.objects) for result in results] == [0, 0, 1, 1]
