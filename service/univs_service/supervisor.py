@@ -31,7 +31,7 @@ _READY_POLL_S = 0.05
 logger = logging.getLogger(__name__)
 
 # Threads of the model wait for each other by spinning. Gateway and clients run on the same cores, so they give up soon:
-# with the default a step takes four times as long beside one busy process, with sleeping waits twice as long beside none.
+# spinning on, a step takes four times as long beside one busy process; never spinning, twice as long beside none.
 _SHARING_CORES = {"GOMP_SPINCOUNT": "1000"}
 
 
