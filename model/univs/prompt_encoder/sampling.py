@@ -4,6 +4,7 @@ Source: UniVS, section on the visual prompt sampler; the paper fixes the number 
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -56,8 +57,13 @@ def choose_cells(
     return cells.masked_fill(is_padding, PADDING)
 
 
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # kept for training as well, which may come after inference
 def _curve_order(height: int, width: int) -> Tensor:
-    """Give the cells of a grid in Z-order, so that neighbours in the list are neighbours in the picture: [h*w]."""
+    """Give the cells of a grid in Z-order, so that neighbours in the list are neighbours in the picture: [h*w].
+
+    Nobody writes into the result: it is shared.
+    """
     rows = torch.arange(height)[:, None].expand(height, width).flatten()
     columns = torch.arange(width)[None, :].expand(height, width).flatten()
     key = torch.zeros_like(rows)

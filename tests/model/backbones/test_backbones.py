@@ -1,5 +1,3 @@
-import importlib.util
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -109,9 +107,6 @@ def test_every_imagenet_tensor_but_the_head_is_used() -> None:
     assert {name.split(".")[0] for name in rest} == {"_conv_head", "_bn1", "_fc"}
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="efficientnet_lite_pytorch is not installed"
-)
 @torch.no_grad()
 def test_imagenet_features_equal_those_of_the_package_they_come_from() -> None:
     from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]

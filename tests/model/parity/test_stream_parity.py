@@ -51,7 +51,7 @@ class StoredSentences:
         return TextFeatures(stored["sentence_feats"][rows], stored["word_feats"][rows])
 
     def encode_names(self, names: list[str]) -> Tensor:
-        raise NotImplementedError
+        raise AssertionError(f"a stream of expressions has no categories, got {names}")
 
 
 class Observed(VideoSegmenter):
