@@ -6,6 +6,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from univs_service.cli.main import app
+from univs_service.cli.model_card import BEGIN, END, fill_card
+from univs_service.cli.weights_manifest import Manifest, sha256_of_file
 
 _runner = CliRunner()
 
@@ -50,6 +52,52 @@ def test_trained_weights_are_evaluated_by_their_path(data: Path, tmp_path: Path)
     assert found.exit_code == 0, found.output
     assert "tiny-smoke, davis2016-dev, prompt box" in " ".join(found.output.split())
     assert len(list((tmp_path / "masks" / "disk").glob("*.png"))) == 6
+
+
+def test_a_run_is_published_with_the_figures_measured_of_it(data: Path, tmp_path: Path) -> None:
+    run, shelf = tmp_path / "run", tmp_path / "weights"
+    started = _runner.invoke(app, ["train", "tiny_smoke", "--data", str(data), "-o", str(run), "--workers", "0"])
+    assert started.exit_code == 0, started.output
+    weights = str(run / "tiny-smoke.safetensors")
+    files = {}
+    for name, subject in (("own", ["--weights", weights]), ("copied", ["--baseline", "copy"])):
+        files[name] = tmp_path / f"{name}.json"
+        arguments = [
+            "eval",
+            str(data / "davis2016"),
+            "--split",
+            "dev",
+            "--short-side",
+            "64",
+            "--json",
+            str(files[name]),
+        ]
+        assert _runner.invoke(app, [*arguments, *subject]).exit_code == 0
+    shelf.mkdir()
+    publish = ["weights", "publish", str(run), "--data", "davis2016", "--to", str(shelf), "--figures"]
+
+    refused = _runner.invoke(app, [*publish, str(files["copied"])])
+    assert refused.exit_code == 1
+    assert "baselines only" in refused.output
+    no_card = _runner.invoke(app, [*publish, str(files["own"])])
+    assert no_card.exit_code == 1
+    assert "model card" in no_card.output
+
+    card = shelf / "tiny-smoke.md"
+    card.write_text(f"# tiny\n\n{BEGIN}\nold\n{END}\n\nThe end.\n", encoding="utf-8")
+    published = _runner.invoke(app, [*publish, str(files["own"]), "--figures", str(files["copied"])])
+    assert published.exit_code == 0, published.output
+    manifest = Manifest.read(shelf)
+    entry = manifest.entry("tiny-smoke")
+    assert entry is not None
+    assert entry.file_sha256 == sha256_of_file(shelf / entry.file)
+    assert entry.num_steps == 10
+    assert [record.subject for record in manifest.baselines] == ["first mask copied"]
+    text = card.read_text(encoding="utf-8")
+    assert "old" not in text
+    assert text.endswith("The end.\n")
+    assert f"| tiny-smoke | davis2016 | dev | mask | {entry.figures[0].region:.3f} |" in text
+    assert fill_card(text, entry, manifest) == text
 
 
 def test_baseline_needs_no_weights(data: Path) -> None:

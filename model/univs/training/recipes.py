@@ -29,11 +29,11 @@ def nano_vos() -> TrainConfig:
             MixtureEntry("coco_panoptic", 0.2),
             MixtureEntry("clothing", 0.4, is_pasted=True),
         ),
-        clip=ClipConfig(num_frames=3, size=(224, 384), max_objects=2),
+        clip=ClipConfig(num_frames=3, size=(160, 288), max_objects=2),
         points=PointSampling(num_points=2048),
         optimizer=OptimizerConfig(learning_rate=8e-4),
         batch_size=4,
-        num_steps=6000,
+        num_steps=1500,
     )
 
 
@@ -52,7 +52,7 @@ def nano_research_vos() -> TrainConfig:
             MixtureEntry("clothing", 0.2, is_pasted=True),
         ),
         optimizer=OptimizerConfig(learning_rate=5e-4),
-        num_steps=4000,
+        num_steps=1500,
         seed=1,
     )
 

@@ -1,5 +1,6 @@
 """`univs eval`: benchmark figures of weights and of baselines."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +55,9 @@ def evaluate(
     short_side: Annotated[int, typer.Option(min=32, help="Short side the network sees, pixels.")] = 384,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads, 0: torch decides.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures, with machine, commit and command.")
+    ] = None,
 ) -> None:
     """Follow the objects of a data set from their first frame, and print J, F and J&F of every clip.
 
@@ -69,6 +73,8 @@ def evaluate(
 
         from univs.data.formats.davis import Davis2016
         from univs.evaluation.run import PromptChoice, evaluate_vos
+        from univs_service.cli.eval_record import VosRecord
+        from univs_service.cli.machine import this_machine
         from univs_service.cli.progress import frame_progress
 
         assert task is _Task.VOS
@@ -76,30 +82,54 @@ def evaluate(
         if threads:
             torch.set_num_threads(threads)
         source = Davis2016(root, split.value)
-        name, tracker = _tracker(weights, baseline, short_side, device)
+        subject, tracker = _subject(weights, baseline, short_side, device)
         num_frames = sum(source.num_frames(item_index) for item_index in range(len(source)))
         console = Console()
-        with frame_progress(Console(stderr=True), name, num_frames) as count:
+        with frame_progress(Console(stderr=True), subject.name, num_frames) as count:
             report = evaluate_vos(source, tracker, PromptChoice(prompt.value), write_png, lambda _clip, _frame: count())
-        _print_table(console, f"{name}, {source.name}, prompt {prompt.value}", report)
+        _print_table(console, f"{subject.name}, {source.name}, prompt {prompt.value}", report)
+        if subject.note:
+            console.print(f"{subject.name}: {subject.note}")
+        if json_file is not None:
+            VosRecord.of(
+                report,
+                subject=subject.name,
+                weights_sha256=subject.sha256,
+                data=data.value,
+                split=split.value,
+                prompt=prompt.value,
+                short_side_px=None if subject.sha256 is None else short_side,
+                machine=this_machine(),
+            ).write(json_file)
 
 
-def _tracker(weights: str, baseline: _Baseline | None, short_side: int, device: str) -> tuple[str, "TrackerFactory"]:
-    """Choose what is evaluated, and how the table names it."""
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is evaluated."""
+
+    name: str
+    sha256: str | None = None  # of weights
+    note: str = ""
+
+
+def _subject(
+    weights: str, baseline: _Baseline | None, short_side: int, device: str
+) -> tuple[_Subject, "TrackerFactory"]:
+    """Choose what is evaluated, and how it follows an object."""
     from univs.evaluation.trackers import CopyTracker, FlowTracker, SegmenterTracker
     from univs.inference.options import paper
     from univs.weights import load
 
     match baseline:
         case _Baseline.COPY:
-            return "first mask copied", CopyTracker
+            return _Subject("first mask copied"), CopyTracker
         case _Baseline.FLOW:
-            return "first mask carried by optical flow", FlowTracker
+            return _Subject("first mask carried by optical flow"), FlowTracker
         case None:
             model, info = load(weights, device)
             model.optimize_for_inference()
             name = info.name if info.is_trained else f"{info.name} (untrained)"
-            return name, lambda: SegmenterTracker(model, paper(short_side))
+            return _Subject(name, info.sha256, info.note), lambda: SegmenterTracker(model, paper(short_side))
 
 
 def _print_table(console: "Console", title: str, report: "VosReport") -> None:

@@ -15,6 +15,7 @@ from univs_service.cli.demo import demo
 from univs_service.cli.doctor import doctor
 from univs_service.cli.eval import evaluate
 from univs_service.cli.gateway import gateway
+from univs_service.cli.publish import publish
 from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
 from univs_service.cli.train import train
@@ -49,6 +50,7 @@ for _command in (serve, gateway, worker, segment, demo, train, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")
+weights.command()(publish)
 app.add_typer(weights, name="weights")
 
 
