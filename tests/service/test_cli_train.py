@@ -48,10 +48,14 @@ def test_trained_weights_are_evaluated_by_their_path(data: Path, tmp_path: Path)
 
     weights = str(run / "tiny-smoke.safetensors")
     arguments = ["eval", str(data / "davis2016"), "--split", "dev", "--prompt", "box", "--short-side", "64"]
-    found = _runner.invoke(app, [*arguments, "--weights", weights, "--write-png", str(tmp_path / "masks")])
+    written = ["--write-png", str(tmp_path / "masks"), "--write-strips", str(tmp_path / "strips")]
+    found = _runner.invoke(app, [*arguments, "--weights", weights, *written])
     assert found.exit_code == 0, found.output
     assert "tiny-smoke, davis2016-dev, prompt box" in " ".join(found.output.split())
     assert len(list((tmp_path / "masks" / "disk").glob("*.png"))) == 6
+    with Image.open(tmp_path / "strips" / "disk.jpg") as strip:
+        assert strip.height == 2 * 160
+        assert strip.width == 5 * round(128 * 160 / 96)
 
 
 def test_a_run_is_published_with_the_figures_measured_of_it(data: Path, tmp_path: Path) -> None:

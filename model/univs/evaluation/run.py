@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy import ndimage  # type: ignore[import-untyped]
+from torch import Tensor
 
 from univs.data.formats.davis import Davis2016
+from univs.evaluation.strips import ClipStrip
 from univs.evaluation.trackers import TrackerFactory
 from univs.evaluation.vos import ClipScore, Mask, score_clip, scored_frames
 from univs.types import BoxPrompt, MaskPrompt, PointPrompt, VisualPrompt
@@ -58,6 +60,7 @@ def evaluate_vos(
     prompt: PromptChoice,
     png_folder: Path | None = None,
     on_frame: Callable[[str, int], None] | None = None,
+    strip_folder: Path | None = None,
 ) -> VosReport:
     """Follow the object of every clip, and score it against the truth.
 
@@ -67,19 +70,25 @@ def evaluate_vos(
         prompt: what it is told in the first frame.
         png_folder: where masks are written, CLIP/FRAME.png as DAVIS wants them; None writes nothing.
         on_frame: told of clip and frame as they are done.
+        strip_folder: where a picture of every clip is written, CLIP.jpg; None writes nothing.
     """
     stopwatch = _Stopwatch()
     scores = []
     for item_index, clip in enumerate(source.clips):
         counted = set(scored_frames(source.num_frames(item_index)))
         pairs = []
-        for position, predicted, truth in _follow(source, item_index, tracker, prompt, stopwatch):
+        strip = ClipStrip(source.num_frames(item_index))
+        for position, image, predicted, truth in _follow(source, item_index, tracker, prompt, stopwatch):
+            if strip_folder is not None:
+                strip.add(position, image, predicted, truth)
             if png_folder is not None:
                 write_mask(png_folder / clip.name / f"{clip.image_paths[position].stem}.png", predicted)
             if position in counted:
                 pairs.append((predicted, truth))
             if on_frame is not None:
                 on_frame(clip.name, position)
+        if strip_folder is not None:
+            strip.write(strip_folder / f"{clip.name}.jpg")
         scores.append(score_clip(clip.name, pairs))
     return VosReport(tuple(scores), stopwatch.rate)
 
@@ -135,8 +144,8 @@ class _Stopwatch:
 
 def _follow(
     source: Davis2016, item_index: int, tracker: TrackerFactory, prompt: PromptChoice, stopwatch: _Stopwatch
-) -> Iterator[tuple[int, Mask, Mask]]:
-    """Give position, predicted and true mask of every frame of a clip."""
+) -> Iterator[tuple[int, Tensor, Mask, Mask]]:
+    """Give position, picture, predicted and true mask of every frame of a clip."""
     follower = tracker()
     for position in range(source.num_frames(item_index)):
         picture = source.read(item_index, position)
@@ -147,4 +156,4 @@ def _follow(
         else:
             predicted = follower.follow(picture.image)
             stopwatch.add(time.perf_counter() - started)
-        yield position, predicted, truth
+        yield position, picture.image, predicted, truth

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from univs.drawing import to_array
 from univs.losses.report import LossParts
-from univs.training.pictures import to_array
 
 
 @dataclass(frozen=True, slots=True)

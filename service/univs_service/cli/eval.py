@@ -52,6 +52,9 @@ def evaluate(
         typer.Option(help="Instead of weights: copy the first mask, or carry it by optical flow."),
     ] = None,
     write_png: Annotated[Path | None, typer.Option(help="Write masks here, CLIP/FRAME.png.")] = None,
+    write_strips: Annotated[
+        Path | None, typer.Option(help="Write a picture of every clip here: the answer above the truth.")
+    ] = None,
     short_side: Annotated[int, typer.Option(min=32, help="Short side the network sees, pixels.")] = 384,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads, 0: torch decides.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
@@ -86,7 +89,9 @@ def evaluate(
         num_frames = sum(source.num_frames(item_index) for item_index in range(len(source)))
         console = Console()
         with frame_progress(Console(stderr=True), subject.name, num_frames) as count:
-            report = evaluate_vos(source, tracker, PromptChoice(prompt.value), write_png, lambda _clip, _frame: count())
+            report = evaluate_vos(
+                source, tracker, PromptChoice(prompt.value), write_png, lambda _clip, _frame: count(), write_strips
+            )
         _print_table(console, f"{subject.name}, {source.name}, prompt {prompt.value}", report)
         if subject.note:
             console.print(f"{subject.name}: {subject.note}")
