@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from univs.expression_decoding import ExpressionDecodeOptions, decode_expressions
+from univs.expression_decoding import EarlierMasks, ExpressionDecodeOptions, decode_expressions
 from univs.inference.options import InferenceOptions, Isolation
 from univs.inference.tracks import Track
 from univs.mask_decoder.separation import SelfAttention
@@ -81,7 +81,7 @@ def _decode_named(
         torch.cat([text.sentences for text in found]).to(dtype), torch.cat([text.words for text in found]).to(dtype)
     )
     tokens = None
-    if options.visual_tokens_for_text:
+    if options.earlier_masks is not EarlierMasks.NOTHING:
         tokens = _batched(pool.read([track.object_id for track in tracks], dtype=dtype).foreground)
     return decode_expressions(
         model,
@@ -89,6 +89,7 @@ def _decode_named(
         expressions,
         tokens,
         ExpressionDecodeOptions(
+            earlier_masks=options.earlier_masks,
             average_with_learnable=options.average_with_learnable,
             blanks_attend=options.blanks_attend,
             tile=options.object_tile if options.isolation is Isolation.STRICT else None,

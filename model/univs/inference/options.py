@@ -6,6 +6,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from univs.expression_decoding import EarlierMasks
 from univs.prompt_encoder.queries import InitialQuery
 from univs.prompt_encoder.sampling import CellChoice
 
@@ -45,7 +46,7 @@ class InferenceOptions:
         blanks_attend: empty tokens of remembered frames take part in the prompt cross-attention as zeros.
         cell_choice: which cells of a mask become tokens.
         average_with_learnable: an expression's mask is averaged with its most similar learnable query's.
-        visual_tokens_for_text: visual tokens of an expression's own masks join its words in the prompt cross-attention.
+        earlier_masks: what an expression's own earlier masks add to its words in the prompt cross-attention.
         half_precision_memory: keep tokens in float16 and embeddings in float32; or else both as the network computes.
         short_side_px: frames are resized so that their short side has this many pixels ...
         long_side_max_px: ... unless their long side would exceed this.
@@ -69,7 +70,7 @@ class InferenceOptions:
     blanks_attend: bool = False
     cell_choice: CellChoice = CellChoice.SPREAD
     average_with_learnable: bool = False
-    visual_tokens_for_text: bool = True
+    earlier_masks: EarlierMasks = EarlierMasks.LOOKS
     half_precision_memory: bool = True
     short_side_px: int = 384
     long_side_max_px: int = 1333
@@ -115,7 +116,7 @@ def released_vos() -> InferenceOptions:
         blanks_attend=True,
         cell_choice=CellChoice.RASTER,
         average_with_learnable=True,
-        visual_tokens_for_text=False,
+        earlier_masks=EarlierMasks.NOTHING,
         half_precision_memory=False,
         short_side_px=640,
         memory_frames=5,

@@ -97,14 +97,25 @@ class VisualQueryEncoder(nn.Module):
         """
         counts = (tokens.cells >= 0)[:, :, None]  # [B, Q, 1, P, R]
         if options.initial_query is InitialQuery.LATEST:
-            times = tokens.frame_indices[:, :, None]  # [B, Q, 1, P]
-            is_past = (times >= 0) & (times <= frame_indices[:, None, :, None])
-            newest = torch.where(is_past, times, -1).amax(dim=-1, keepdim=True)
-            # The first appearance may lie in the ring as well; one copy counts.
-            is_newest = is_past & (times == newest)
-            is_newest = is_newest & (is_newest.long().cumsum(dim=-1) == 1)
-            counts = counts & is_newest[..., None]
+            counts = counts & newest_slots(tokens, frame_indices)[..., None]
         else:
             counts = counts.expand(-1, -1, frame_indices.shape[1], -1, -1)
         weights = counts.to(tokens.features.dtype)
         return weights / weights.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
+
+
+def newest_slots(tokens: VisualTokens, frame_indices: Tensor) -> Tensor:
+    """Tell which slot holds the newest frame at or before each frame of a clip.
+
+    Args:
+        tokens: [B, Q, P, R].
+        frame_indices: int64 [B, T].
+    Returns:
+        bool [B, Q, T, P]: one of P, or none where nothing is remembered.
+    """
+    times = tokens.frame_indices[:, :, None]  # [B, Q, 1, P]
+    is_past = (times >= 0) & (times <= frame_indices[:, None, :, None])
+    newest = torch.where(is_past, times, -1).amax(dim=-1, keepdim=True)
+    is_newest = is_past & (times == newest)
+    # The first appearance may lie in the ring as well; one copy counts.
+    return is_newest & (is_newest.long().cumsum(dim=-1) == 1)

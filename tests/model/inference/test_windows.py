@@ -11,6 +11,7 @@ from torch import Tensor
 
 from univs.config import tiny
 from univs.errors import PromptError
+from univs.expression_decoding import EarlierMasks
 from univs.inference import snapshot
 from univs.inference.options import InferenceOptions, Isolation, Judge, released_refvos, released_vos
 from univs.inference.segmenter import VideoSegmenter
@@ -165,7 +166,14 @@ def test_each_option_of_visual_prompts_matters(model: UniVS, ours: dict[str, Any
     )
 
 
-@pytest.mark.parametrize("ours", [{"average_with_learnable": False}, {"visual_tokens_for_text": True}])
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"average_with_learnable": False},
+        {"earlier_masks": EarlierMasks.LOOKS},
+        {"earlier_masks": EarlierMasks.PLACES},
+    ],
+)
 def test_each_option_of_expressions_matters(model: UniVS, ours: dict[str, Any]) -> None:
     changed = changed_by(REFVOS, ours)
     assert segment(model, changed, TEXTS) != segment(model, REFVOS, TEXTS)
@@ -187,7 +195,7 @@ def test_expressions_and_masks_live_side_by_side(model: UniVS) -> None:
 
 def test_an_expression_that_was_found_is_remembered_by_how_it_looks(model: UniVS) -> None:
     with_memory = segment(model, PAPER, TEXTS)
-    assert with_memory != segment(model, replace(PAPER, visual_tokens_for_text=False), TEXTS)
+    assert with_memory != segment(model, replace(PAPER, earlier_masks=EarlierMasks.NOTHING), TEXTS)
 
 
 def test_an_empty_text_is_refused(model: UniVS) -> None:

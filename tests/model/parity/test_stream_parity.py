@@ -13,6 +13,7 @@ from tests.model.parity.network import network
 from torch import Tensor
 
 from univs.config import r50
+from univs.expression_decoding import EarlierMasks
 from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions, released_refvos, released_vos
 from univs.inference.segmenter import VideoSegmenter
@@ -114,10 +115,13 @@ def run(name: str, dtype: torch.dtype) -> Recording:
         return Recording(model, recorded(released_vos()), prompts)
     model.text_encoder = StoredSentences()
     texts: list[Prompt] = [TextPrompt(1 + row, text) for row, text in enumerate(EXPRESSIONS)]
-    return Recording(model, recorded(released_refvos()), texts)
+    options = recorded(released_refvos())
+    if name == "e2e_refvos_prevmasks":
+        options = replace(options, earlier_masks=EarlierMasks.PLACES)
+    return Recording(model, options, texts)
 
 
-STREAMS = ("e2e_vos", "e2e_refvos")
+STREAMS = ("e2e_vos", "e2e_refvos", "e2e_refvos_prevmasks")
 
 
 @pytest.mark.parametrize("name", STREAMS)
