@@ -96,6 +96,8 @@ def test_a_run_is_published_with_the_figures_measured_of_it(data: Path, tmp_path
     assert entry is not None
     assert entry.file_sha256 == sha256_of_file(shelf / entry.file)
     assert entry.num_steps == 10
+    with Image.open(shelf / "tiny-smoke.curve.png") as curve:
+        assert curve.width > curve.height
     assert [record.subject for record in manifest.baselines] == ["first mask copied"]
     text = card.read_text(encoding="utf-8")
     assert "old" not in text

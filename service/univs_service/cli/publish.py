@@ -29,6 +29,7 @@ def publish(
     with reported():
         from univs import weights as checkpoints
         from univs.errors import InputError
+        from univs_service.cli.curve import draw_curve
         from univs_service.cli.eval_record import VosRecord
         from univs_service.cli.model_card import fill_card
         from univs_service.cli.weights_manifest import Manifest, WeightsEntry, sha256_of_file
@@ -52,6 +53,7 @@ def publish(
         shutil.copyfile(path, to / path.name)
         shutil.copyfile(run / "recipe.json", to / f"{name}.recipe.json")
         shutil.copyfile(run / "curve.csv", to / f"{name}.curve.csv")
+        draw_curve(run / "curve.csv", to / f"{name}.curve.png")
         num_steps, seconds = _length(run / "curve.csv")
         entry = WeightsEntry(
             name=name,
