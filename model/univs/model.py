@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from univs.backbones import build_backbone
+from univs.backbones.for_inference import for_inference
 from univs.config import UniVSConfig
 from univs.errors import UnsupportedPromptError
-from univs.layers.norm import fold_norms
 from univs.mask_decoder import DecodeOptions, MaskDecoder, SelfAttention, decode_in_tiles
 from univs.memory_readout import MemoryReadout
 from univs.pixel_decoder import PixelDecoder
@@ -39,7 +39,6 @@ class UniVS(nn.Module):
         self.readout = MemoryReadout(config) if has_readout else None
         self.presence = PresenceHead(channels) if has_readout else None
         self.text_encoder: TextEncoder | None = None  # weights of its own, loaded apart
-        self._memory_format: torch.memory_format = torch.contiguous_format
         self.register_buffer("pixel_mean", torch.tensor(config.pixels.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(config.pixels.std).view(3, 1, 1), persistent=False)
 
@@ -69,8 +68,7 @@ class UniVS(nn.Module):
         pixels = torch.sub(images.flatten(0, 1), self.pixel_mean).div_(self.pixel_std)
         height, width = pixels.shape[-2:]
         pixels = functional.pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE))
-        maps = self.backbone(pixels.to(_dtype(self.backbone)).contiguous(memory_format=self._memory_format))
-        levels, mask_features = self.pixel_decoder(maps)
+        levels, mask_features = self.pixel_decoder(self.backbone(pixels))
         embedding = self.mask_decoder.level_embedding[:, :, None, None]
         return ClipFeatures(
             levels=tuple(
@@ -82,16 +80,13 @@ class UniVS(nn.Module):
         )
 
     def optimize_for_inference(self, backbone_dtype: torch.dtype | None = None) -> "UniVS":
-        """Fold batch norms, lay pictures out channels last, stop gradients; in place, and not to be saved afterwards.
+        """Put the backbone into its fastest form and stop gradients; in place, and not to be saved afterwards.
 
         Args:
             backbone_dtype: precision of the backbone; bfloat16 is faster on CPUs that have it. None keeps it.
         """
         self.eval().requires_grad_(False)
-        fold_norms(self.backbone)
-        self._memory_format = torch.channels_last
-        self.backbone.to(memory_format=torch.channels_last)
-        self.backbone.to(dtype=backbone_dtype)
+        self.backbone = for_inference(self.backbone, backbone_dtype)
         return self
 
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:
@@ -161,7 +156,3 @@ class UniVS(nn.Module):
                 "load one (univs.prompt_encoder.clip_text.load), or prompt with points, a box, a scribble or a mask"
             )
         return self.text_encoder
-
-
-def _dtype(module: nn.Module) -> torch.dtype:
-    return next(module.parameters()).dtype

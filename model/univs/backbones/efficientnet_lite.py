@@ -104,6 +104,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
+        self.channels = config.channels
         in_channels = config.scaled(_STEM_CHANNELS)
         self.stem = SamePadConvNorm(3, in_channels, 3, stride=2)
         stages = []
