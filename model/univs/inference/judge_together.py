@@ -10,6 +10,7 @@ from torch.nn import functional
 from univs.inference.competition import NewObject, resolve_known, resolve_new
 from univs.inference.framing import Framing
 from univs.inference.quality import consistency, stability
+from univs.inference.stuff import paint
 from univs.inference.tracks import Track
 
 
@@ -23,15 +24,17 @@ class Known:
     position: int | None  # of its first frame in the window; None when it appeared before
     is_given: bool  # by a mask
     competes: bool  # visual prompts do, expressions do not
+    stuff: Tensor | None = None  # bool [T, H, W]: pixels labelled as what it is; None for things
 
 
-def known_of(track: Track, frame_indices: Sequence[int], num_past: int) -> Known:
+def known_of(track: Track, frame_indices: Sequence[int], num_past: int, stuff: Tensor | None = None) -> Known:
     """Say what is known of an object before a window is judged.
 
     Args:
         track: its record, made as wide as the window.
         frame_indices: of the window.
         num_past: how many rows of its embeddings lie in the video.
+        stuff: bool [T, H, W], the pixels that have the label of its category, if it is stuff.
     """
     assert track.logits is not None
     is_new = track.prompted_frame in frame_indices
@@ -42,6 +45,7 @@ def known_of(track: Track, frame_indices: Sequence[int], num_past: int) -> Known
         position=frame_indices.index(track.prompted_frame) if is_new else None,
         is_given=track.is_given,
         competes=track.text is None,
+        stuff=stuff,
     )
 
 
@@ -69,22 +73,39 @@ def judge_together(
     """
     masks = functional.interpolate(mask_logits, size=framing.padded, mode="bilinear", align_corners=False)
     qualities = stability(masks[..., : framing.resized[0], : framing.resized[1]])
+    is_certain = _stuff(objects, masks)
+    if is_certain is not None:
+        masks = paint(masks, is_certain)
     verdicts: list[Verdict | None] = [None] * len(objects)
     for row, known in enumerate(objects):
         if known.position is not None and not known.is_given:  # a box, points, a text: nothing to compare with
             logits = torch.cat([known.logits[: known.position], masks[row, known.position :]])
             verdicts[row] = _verdict(known, logits, embeddings[row], 1.0, float(qualities[row]))
     new = [row for row, known in enumerate(objects) if known.position is not None and known.is_given]
-    for row, verdict in zip(new, _judge_new(objects, new, masks, embeddings, qualities), strict=True):
+    for row, verdict in zip(new, _judge_new(objects, new, masks, embeddings, qualities, is_certain), strict=True):
         verdicts[row] = verdict
     old = [row for row, known in enumerate(objects) if known.position is None]
-    for row, verdict in zip(old, _judge_old(objects, old, masks, embeddings, qualities, threshold), strict=True):
+    judged = _judge_old(objects, old, masks, embeddings, qualities, is_certain, threshold)
+    for row, verdict in zip(old, judged, strict=True):
         verdicts[row] = verdict
     return [verdict for verdict in verdicts if verdict is not None]
 
 
+def _stuff(objects: Sequence[Known], masks: Tensor) -> Tensor | None:
+    """Gather the pixels that are certain: bool [O, T, H, W], None when no object is stuff."""
+    if all(known.stuff is None for known in objects):
+        return None
+    nothing = torch.zeros_like(masks[0], dtype=torch.bool)
+    return torch.stack([nothing if known.stuff is None else known.stuff for known in objects])
+
+
 def _judge_new(
-    objects: Sequence[Known], rows: list[int], masks: Tensor, embeddings: Tensor, qualities: Tensor
+    objects: Sequence[Known],
+    rows: list[int],
+    masks: Tensor,
+    embeddings: Tensor,
+    qualities: Tensor,
+    is_certain: Tensor | None,
 ) -> list[Verdict]:
     """Believe frames after the given mask where the prediction agrees with it; the given frame stays as it is."""
     if not rows:
@@ -93,9 +114,10 @@ def _judge_new(
     for row in rows:
         position = objects[row].position
         assert position is not None
-        given.append(NewObject(objects[row].logits[position] > 0, position))
+        given.append(NewObject(objects[row].logits[position] > 0, position, objects[row].stuff is not None))
+    divided = resolve_new(masks[rows], given, qualities[rows], None if is_certain is None else is_certain[rows])
     verdicts = []
-    for row, new, resolved in zip(rows, given, resolve_new(masks[rows], given, qualities[rows]), strict=True):
+    for row, new, resolved in zip(rows, given, divided, strict=True):
         known = objects[row]
         logits = known.logits
         if resolved is not None:
@@ -111,6 +133,7 @@ def _judge_old(
     masks: Tensor,
     embeddings: Tensor,
     qualities: Tensor,
+    is_certain: Tensor | None,
     threshold: float,
 ) -> list[Verdict]:
     """Add the logits of those that still look like themselves; the others leave zeros, also among the embeddings."""
@@ -127,6 +150,7 @@ def _judge_old(
             recognised[competing],
             (masks.new_tensor(similarities) * is_known)[competing],
             (qualities[rows] * is_known)[competing],
+            None if is_certain is None else is_certain[[rows[place] for place in competing]],
         )
     verdicts = []
     for place, row in enumerate(rows):

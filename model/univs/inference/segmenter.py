@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from univs.errors import PromptError, SnapshotError, UnknownObjectError, UnsupportedPromptError
@@ -20,6 +21,7 @@ from univs.inference.judge_together import judge_together, known_of
 from univs.inference.memory_writing import write_judged, write_window
 from univs.inference.options import InferenceOptions, Judge, paper
 from univs.inference.prompting import check_prompt
+from univs.inference.stuff import StuffCategories, label_pixels
 from univs.inference.tracks import Track
 from univs.inference.window import WindowFrame, join
 from univs.memory_pool import MemoryPool, PoolShape
@@ -47,11 +49,24 @@ class VideoSegmenter:
         model: the network, in evaluation mode; many segmenters may share it.
         options: how it is run; our own semantics when left out.
         frame_size: (height, width) of every frame, in pixels.
+        stuff: which of the objects are stuff, if some are; they need `Judge.COMPETITION`.
     """
 
-    def __init__(self, model: UniVS, options: InferenceOptions | None, frame_size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        model: UniVS,
+        options: InferenceOptions | None,
+        frame_size: tuple[int, int],
+        stuff: StuffCategories | None = None,
+    ) -> None:
         self.model = model
         self.options = options or paper()
+        if stuff is not None and self.options.judge is not Judge.COMPETITION:
+            raise ValueError(
+                f"stuff competes for pixels with the other objects, got judge {self.options.judge.value!r}: "
+                "choose judge=Judge.COMPETITION"
+            )
+        self._stuff = stuff
         self.framing = Framing.fit(frame_size, self.options.short_side_px, self.options.long_side_max_px)
         memory = model.config.memory
         padded = self.framing.padded
@@ -274,8 +289,9 @@ class VideoSegmenter:
         write_window(self.pool, features, tracks, max(1, self._num_known), self._sampler)
         prediction = self._decode(features, tracks)
         indices = [frame.index for frame in self._window]
+        stuff = self._find_stuff(features)
         verdicts = judge_together(
-            [known_of(track, indices, num_seen) for track in tracks],
+            [known_of(track, indices, num_seen, stuff.get(track.object_id)) for track in tracks],
             prediction.mask_logits[0],
             prediction.embeddings[0],
             self.framing,
@@ -284,6 +300,13 @@ class VideoSegmenter:
         for track, verdict in zip(tracks, verdicts, strict=True):
             track.logits, track.embeddings = verdict.logits, verdict.embeddings
             track.score, track.presence = verdict.score, verdict.presence
+
+    def _find_stuff(self, features: ClipFeatures) -> dict[int, Tensor]:
+        """Find the pixels of each object that is stuff: bool [T, H, W] over the padded picture."""
+        if self._stuff is None or not self._stuff.category_of.keys() & self._tracks.keys():
+            return {}
+        labels = label_pixels(self.model, features, self._stuff.vectors, self.framing)
+        return {object_id: labels == row for object_id, row in self._stuff.category_of.items()}
 
     def _answer(self, num_frames: int) -> list[FrameResult]:
         """Give the results of the first frames of the window, which then leave it."""

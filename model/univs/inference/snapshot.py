@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 from univs.errors import SnapshotError
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
+from univs.inference.stuff import StuffCategories
 from univs.inference.tracks import Track
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
@@ -62,9 +63,16 @@ def take(segmenter: VideoSegmenter) -> bytes:
     return save(tensors)
 
 
-def restore(blob: bytes, model: UniVS, options: InferenceOptions) -> VideoSegmenter:
+def restore(
+    blob: bytes, model: UniVS, options: InferenceOptions, stuff: StuffCategories | None = None
+) -> VideoSegmenter:
     """Give back the segmenter whose state was taken.
 
+    Args:
+        blob: of `take`.
+        model: the network.
+        options: how it was run.
+        stuff: as it was given to the segmenter; like the options it is not part of the state.
     Raises:
         SnapshotError: for bytes that are no snapshot, or one of another network or other options.
     """
@@ -83,7 +91,7 @@ def restore(blob: bytes, model: UniVS, options: InferenceOptions) -> VideoSegmen
                     "run the session again from its first frame"
                 )
         height, width = header["frame_size"]
-        segmenter = VideoSegmenter(model, options, (height, width))
+        segmenter = VideoSegmenter(model, options, (height, width), stuff)
         pool = MemoryPool.from_bytes(bytes(tensors["pool"].tolist()), model.device)
         tracks = [
             Track(

@@ -1,5 +1,6 @@
 """Whole videos in the published settings, against what the published code made of them, window by window."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -8,8 +9,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.model.parity.fixtures import assert_close, assert_equal, needs_fixtures, read
-from tests.model.parity.network import network
+from tests.model.parity.fixtures import FOLDER, assert_close, assert_equal, needs_fixtures, read
+from tests.model.parity.network import class_table, network
 from torch import Tensor
 
 from univs.config import r50
@@ -17,6 +18,7 @@ from univs.expression_decoding import EarlierMasks
 from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions, released_refvos, released_vos
 from univs.inference.segmenter import VideoSegmenter
+from univs.inference.stuff import StuffCategories
 from univs.model import UniVS
 from univs.prompt_encoder.text import TextFeatures
 from univs.types import Clip, Frame, FrameResult, MaskPrompt, Prompt, TextPrompt
@@ -24,6 +26,7 @@ from univs.types import Clip, Frame, FrameResult, MaskPrompt, Prompt, TextPrompt
 pytestmark = needs_fixtures
 
 SIZE = (90, 150)
+VIPSEG = slice(2924, 2924 + 124)
 OUTPUT = Framing(frame=(108, 180), resized=SIZE, padded=(96, 160))
 NUM_FRAMES = 5
 EXPRESSIONS = ("a man is playing ice hockey", "the hockey goal cage")
@@ -68,11 +71,13 @@ class Observed(VideoSegmenter):
 class Recording:
     """A run, with the state of every object after each window, as the published code stores it."""
 
-    def __init__(self, model: UniVS, options: InferenceOptions, prompts: list[Prompt]) -> None:
+    def __init__(
+        self, model: UniVS, options: InferenceOptions, prompts: list[Prompt], stuff: StuffCategories | None = None
+    ) -> None:
         images = read("e2e_frames")["frames_uint8"].permute(0, 3, 1, 2)
         self.embeddings: list[Tensor] = []  # for each window [O, T, C]
         self.logits: list[Tensor] = []  # for each window [O, T, H, W]
-        self._stepped = Observed(model, options, SIZE)
+        self._stepped = Observed(model, options, SIZE, stuff)
         self._stepped.after_window = self._record
         self._length = options.clip_length
         for prompt in prompts:
@@ -104,15 +109,26 @@ def published(dtype: torch.dtype) -> UniVS:
     return model
 
 
+def stuff() -> StuffCategories:
+    """Say which targets of the panoptic stream are stuff, with the two rows of the class table that it exchanged."""
+    described = json.loads((FOLDER / "e2e_pvos.json").read_text())
+    table = class_table().clone()
+    here, there = described["swapped_rows_of_class_table"]
+    table[[here, there]] = table[[there, here]]
+    categories = dict(enumerate(described["gt_classes_0based"], start=1))
+    is_stuff = {number - 1 for number in described["stuff_ids_1based"]}
+    return StuffCategories(table[VIPSEG], {target: row for target, row in categories.items() if row in is_stuff})
+
+
 @cache
 def run(name: str, dtype: torch.dtype) -> Recording:
     model = published(dtype)
-    if name == "e2e_vos":
+    if name in ("e2e_vos", "e2e_pvos"):
         given = unpacked(read("e2e_vos_prompts"), "gt_masks")
         prompts: list[Prompt] = [
             MaskPrompt(1 + row, frame, mask) for row, (frame, mask) in enumerate(zip((0, 0, 2), given, strict=True))
         ]
-        return Recording(model, recorded(released_vos()), prompts)
+        return Recording(model, recorded(released_vos()), prompts, stuff() if name == "e2e_pvos" else None)
     model.text_encoder = StoredSentences()
     texts: list[Prompt] = [TextPrompt(1 + row, text) for row, text in enumerate(EXPRESSIONS)]
     options = recorded(released_refvos())
@@ -121,7 +137,7 @@ def run(name: str, dtype: torch.dtype) -> Recording:
     return Recording(model, options, texts)
 
 
-STREAMS = ("e2e_vos", "e2e_refvos", "e2e_refvos_prevmasks")
+STREAMS = ("e2e_vos", "e2e_pvos", "e2e_refvos", "e2e_refvos_prevmasks")
 
 
 @pytest.mark.parametrize("name", STREAMS)
