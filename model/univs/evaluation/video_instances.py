@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from hotcoco import mask as library
 
-from univs import rle
 from univs.errors import InputError
-from univs.evaluation.precision import VIDEO_AREAS, AreaRanges, Candidates, Floats, InstanceReport, evaluate_classes
+from univs.evaluation.mask_iou import Floats, areas, intersections
+from univs.evaluation.precision import VIDEO_AREAS, AreaRanges, Candidates, InstanceReport, evaluate_classes
 from univs.rle import Rle
 
 Masks = tuple[Rle | None, ...]  # one per frame of the video; None where the object does not show
@@ -42,7 +41,7 @@ def evaluate_tracks(
     predicted: Iterable[ScoredTrack],
     truth: Iterable[TrueTrack],
     category_ids: Sequence[int],
-    areas: AreaRanges = VIDEO_AREAS,
+    sizes: AreaRanges = VIDEO_AREAS,
 ) -> InstanceReport:
     """Give AP and AR over classes and of each class.
 
@@ -53,7 +52,7 @@ def evaluate_tracks(
         predicted: tracks; per video and class the 100 of best score count.
         truth: annotated tracks.
         category_ids: classes to report, in this order; tracks of other classes are left out.
-        areas: what is small, medium and large.
+        sizes: what is small, medium and large.
     Raises:
         InputError: when tracks of one video differ in their number of frames or in the size of a frame.
     """
@@ -68,7 +67,7 @@ def evaluate_tracks(
         [_candidates(predicted_by_place[place], true_by_place[place]) for place in places if place[0] == category_id]
         for category_id in category_ids
     ]
-    return evaluate_classes(classes, areas)
+    return evaluate_classes(classes, sizes)
 
 
 def track_iou(predicted: Sequence[Masks], truth: Sequence[Masks]) -> Floats:
@@ -79,22 +78,25 @@ def track_iou(predicted: Sequence[Masks], truth: Sequence[Masks]) -> Floats:
     """
     _check_frames([*predicted, *truth])
     shape = (len(predicted), len(truth))
-    intersections, unions = np.zeros(shape), np.zeros(shape)
+    common, unions = np.zeros(shape), np.zeros(shape)
     num_frames = len(predicted[0]) if predicted and truth else 0
     for frame in range(num_frames):
-        here, there = [masks[frame] for masks in predicted], [masks[frame] for masks in truth]
-        predicted_areas, true_areas = _areas(here), _areas(there)
-        sums = predicted_areas[:, None] + true_areas[None]
-        both = _intersections(here, there, sums)
-        intersections += both
-        unions += sums - both
-    return np.divide(intersections, unions, out=np.zeros(shape), where=unions > 0)
+        here = [(row, mask) for row, masks in enumerate(predicted) if (mask := masks[frame]) is not None]
+        there = [(column, mask) for column, masks in enumerate(truth) if (mask := masks[frame]) is not None]
+        rows, columns = [row for row, _ in here], [column for column, _ in there]
+        both = np.zeros(shape)
+        both[np.ix_(rows, columns)] = intersections([mask for _, mask in here], [mask for _, mask in there])
+        unions[rows] += areas([mask for _, mask in here])[:, None]
+        unions[:, columns] += areas([mask for _, mask in there])
+        common += both
+    unions -= common
+    return np.divide(common, unions, out=np.zeros(shape), where=unions > 0)
 
 
 def mean_area(masks: Masks) -> float:
     """Give the mean area in pixels over the frames in which a track shows; 0 when it never does."""
-    areas = [area for area in _areas(masks).tolist() if area]
-    return float(np.mean(areas)) if areas else 0.0
+    sizes = [area for area in areas([mask for mask in masks if mask is not None]).tolist() if area]
+    return float(np.mean(sizes)) if sizes else 0.0
 
 
 def _candidates(predicted: list[ScoredTrack], truth: list[TrueTrack]) -> Candidates:
@@ -105,30 +107,6 @@ def _candidates(predicted: list[ScoredTrack], truth: list[TrueTrack]) -> Candida
         true_areas=np.array([mean_area(track.masks) for track in truth], dtype=np.float64),
         is_crowd=np.array([track.is_crowd for track in truth], dtype=np.bool_),
     )
-
-
-def _areas(masks: Sequence[Rle | None]) -> Floats:
-    return np.array([0 if mask is None else rle.area(mask) for mask in masks], dtype=np.float64)
-
-
-def _intersections(predicted: Sequence[Rle | None], truth: Sequence[Rle | None], sums: Floats) -> Floats:
-    """Count common pixels of all pairs: [D, G].
-
-    The library gives IoU = I / (S - I) with S the sum of the areas, so that I = S IoU / (1 + IoU); a whole number,
-    which rounding restores exactly.
-    """
-    rows = [place for place, mask in enumerate(predicted) if mask is not None]
-    columns = [place for place, mask in enumerate(truth) if mask is not None]
-    common = np.zeros(sums.shape)
-    if rows and columns:
-        encoded = [[_encoded(mask) for mask in masks if mask is not None] for masks in (predicted, truth)]
-        iou = np.asarray(library.iou(encoded[0], encoded[1], [False] * len(columns)), dtype=np.float64)
-        common[np.ix_(rows, columns)] = np.round(sums[np.ix_(rows, columns)] * iou / (1 + iou))
-    return common
-
-
-def _encoded(mask: Rle) -> dict[str, object]:
-    return {"size": list(mask.size), "counts": mask.counts}
 
 
 def _check_frames(tracks: Sequence[Masks]) -> None:

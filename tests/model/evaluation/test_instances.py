@@ -116,9 +116,9 @@ def by_pycocotools(
         _annotation(number, each.image_id, each.category_id, each.mask, iscrowd=0, score=each.score)
         for number, each in enumerate((each for each in predicted if each.category_id in category_ids), start=1)
     ]
-    common: Any = {"images": images, "categories": categories}
-    reference.dataset = {**common, "annotations": annotated}
-    results.dataset = {**common, "annotations": scored}
+    annotation_file: Any = {"images": images, "categories": categories, "annotations": annotated}
+    result_file: Any = {"images": images, "categories": categories, "annotations": scored}
+    reference.dataset, results.dataset = annotation_file, result_file
     with contextlib.redirect_stdout(io.StringIO()):
         reference.createIndex()
         results.createIndex()
