@@ -11,8 +11,11 @@ from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions
 from univs.inference.prompting import given_mask, prompt_prior
 from univs.inference.quality import consistency, stability
+from univs.inference.reach import within_reach
 from univs.prompt_encoder.regions import Canvas
 from univs.types import VisualPrompt
+
+_OUT_OF_REACH = -10.0  # logit of pixels that cannot be the object's
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ def judge_alone(
     embedding: Tensor,
     presence_logit: Tensor | None,
     past: Sequence[Tensor],
+    prior: Tensor,
     prompts: Sequence[VisualPrompt],
     framing: Framing,
     canvas: Canvas,
@@ -45,6 +49,7 @@ def judge_alone(
         embedding: [1, C].
         presence_logit: scalar; None for a network without a presence head.
         past: its embeddings [C] of earlier frames, oldest first.
+        prior: [h, w], the share of each cell that it covered one frame ago; zeros when it was not seen.
         prompts: what the user said of it in this frame; a mask is taken as it is.
         framing: sizes of the video.
         canvas: the same for prompts.
@@ -58,16 +63,20 @@ def judge_alone(
     told = given_mask(prompts)
     if told is not None:  # the user's own word is not second-guessed
         told = told.to(logits.device)
-        prior = prompt_prior(prompts, canvas, logits.device)
-        coarse = functional.interpolate(prior[None, None], size=logits.shape, mode="nearest")[0, 0] >= 0.5
-        return Judgement(told, coarse, prior, 1.0, 1.0, 1.0, is_visible=bool(told.any()))
+        covered = prompt_prior(prompts, canvas, logits.device)
+        coarse = functional.interpolate(covered[None, None], size=logits.shape, mode="nearest")[0, 0] >= 0.5
+        return Judgement(told, coarse, covered, 1.0, 1.0, 1.0, is_visible=bool(told.any()))
+    if options.reach is not None and not prompts:
+        near = within_reach(prior, (logits.shape[0], logits.shape[1]), options.reach, options.reach_margin)
+        if near is not None:
+            logits = torch.where(near, logits, logits.clamp(max=_OUT_OF_REACH))
     mask = framing.enlarge(logits[None].float())[0] > 0
     is_believed = bool(prompts) or (
         presence >= options.presence_threshold and similarity > options.consistency_threshold
     )
     is_visible = is_believed and bool(mask.any())
-    prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], canvas.grid)[0]
-    return Judgement(mask & is_visible, logits > 0, prior, presence * quality, presence, quality, is_visible)
+    covered = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], canvas.grid)[0]
+    return Judgement(mask & is_visible, logits > 0, covered, presence * quality, presence, quality, is_visible)
 
 
 def as_batch(judgements: Sequence[Judgement]) -> Tensor:

@@ -9,13 +9,7 @@ from enum import StrEnum
 from univs.expression_decoding import EarlierMasks
 from univs.prompt_encoder.queries import InitialQuery
 from univs.prompt_encoder.sampling import CellChoice
-
-
-class Compat(StrEnum):
-    """Which reading of the paper decides where it is silent; a name for a set of the other options."""
-
-    PAPER = "paper"  # ours: one frame a step, everything bounded, each token from the frame its mask belongs to
-    RELEASED = "released"  # the published code, for its checkpoints
+from univs.types import Compat
 
 
 class Isolation(StrEnum):
@@ -56,6 +50,10 @@ class InferenceOptions:
         consistency_threshold: an object whose embedding is less similar to its past than this is not in the frame.
         presence_threshold: an object less present than this is not in the frame.
         lost_after_frames: an object unseen for longer is lost rather than occluded.
+        reach: from one frame to the next an object moves by at most this share of the square root of its area, plus
+            `reach_margin`; what looks like it farther away is not it. None looks everywhere. An object that was not
+            seen in the frame before, or is prompted in this one, may be anywhere. Only the `PRESENCE` judge asks.
+        reach_margin: cells of the 1/8 map.
         minimum_quality: masks less stable than this leave no tokens in the memory.
         object_tile: objects decoded in one pass under strict isolation (padded up to it): 1 wastes nothing on a CPU,
             more fill a GPU.
@@ -79,6 +77,8 @@ class InferenceOptions:
     consistency_threshold: float = 0.2
     presence_threshold: float = 0.3
     lost_after_frames: int = 15
+    reach: float | None = 0.25
+    reach_margin: int = 2
     minimum_quality: float = 0.3
     object_tile: int = 1
 
@@ -102,6 +102,19 @@ class InferenceOptions:
 def paper(short_side_px: int = 384) -> InferenceOptions:
     """Give our own semantics, the default of our weights."""
     return InferenceOptions(short_side_px=short_side_px)
+
+
+def options_for(compat: Compat, short_side_px: int | None = None) -> InferenceOptions:
+    """Give the settings by which weights of either semantics follow prompted objects.
+
+    Expressions come out under `released_vos` as under `released_refvos`, so that one setting serves all prompts.
+
+    Args:
+        compat: what the weights say, `univs.weights.WeightsInfo.compat`.
+        short_side_px: of the picture that the network sees; the semantics' own when left out.
+    """
+    options = paper() if compat is Compat.PAPER else released_vos()
+    return options if short_side_px is None else replace(options, short_side_px=short_side_px)
 
 
 def released_vos() -> InferenceOptions:

@@ -262,6 +262,7 @@ class VideoSegmenter:
                 prediction.embeddings[0, row],
                 None if presence is None else presence[0, row, 0],
                 list(track.embeddings),
+                track.prior,
                 given.get(track.object_id, []),
                 self.framing,
                 self._canvas,

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from univs.inference import snapshot
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
+from univs.rle import decode
 from univs.types import (
     BoxPrompt,
     Clip,
@@ -70,6 +72,20 @@ def test_a_given_mask_is_the_answer_in_its_frame(model: UniVS) -> None:
     found = segment(model, [MaskPrompt(5, 0, mask)], 1)[0].objects[0]
     assert found.area_fraction == pytest.approx(30 * 60 / (70 * 110))
     assert (found.score, found.state) == (1.0, ObjectState.VISIBLE)
+
+
+def test_what_looks_like_an_object_out_of_its_reach_is_not_drawn(model: UniVS) -> None:
+    given = torch.zeros(SIZE, dtype=torch.bool)
+    given[10:30, 10:40] = True
+    near = torch.zeros(SIZE, dtype=torch.bool)
+    near[:60, :70] = True  # two cells of 8 pixels, half a cell of interpolation, all at 70 / 64 of the network's size
+    found = {
+        reach: decode(segment(model, [MaskPrompt(1, 0, given)], 2, replace(OPTIONS, reach=reach))[1].objects[0].mask)
+        for reach in (None, 0.0)
+    }
+    everywhere, within = torch.from_numpy(found[None]), torch.from_numpy(found[0.0])
+    assert bool((everywhere & ~near).any()), "these weights draw nothing far away: the test shows nothing"
+    assert not bool((within & ~near).any())
 
 
 def test_adding_objects_leaves_every_other_mask_as_it_was(model: UniVS) -> None:

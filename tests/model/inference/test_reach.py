@@ -1,0 +1,36 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from univs.inference.reach import within_reach
+
+
+def square(top: int, left: int, side: int) -> torch.Tensor:
+    prior = torch.zeros(24, 40)
+    prior[top : top + side, left : left + side] = 1
+    return prior
+
+
+def test_an_object_that_was_not_seen_may_be_anywhere() -> None:
+    assert within_reach(torch.zeros(24, 40), (48, 80), 0.25, 2) is None
+    assert within_reach(torch.full((24, 40), 0.1), (48, 80), 0.25, 2) is None
+
+
+def test_reach_is_a_share_of_the_size_plus_a_margin() -> None:
+    near = within_reach(square(8, 16, 8), (48, 80), 0.25, 2)  # 8 * 0.25 + 2 = 4 cells, each of 2 x 2 pixels
+    assert near is not None
+    expected = torch.zeros(48, 80, dtype=torch.bool)
+    expected[2 * (8 - 4) : 2 * (16 + 4), 2 * (16 - 4) : 2 * (24 + 4)] = True
+    assert torch.equal(near, expected)
+
+
+@given(st.integers(0, 18), st.integers(0, 34), st.integers(1, 6), st.floats(0, 1), st.integers(0, 4))
+def test_the_object_itself_is_always_within_reach_and_more_reach_never_takes_away(
+    top: int, left: int, side: int, reach: float, margin: int
+) -> None:
+    prior = square(top, left, side)
+    near, farther = (within_reach(prior, (24, 40), reach, margin + more) for more in (0, 1))
+    assert near is not None
+    assert farther is not None
+    assert bool((near | ~(prior > 0)).all())
+    assert bool((farther | ~near).all())
