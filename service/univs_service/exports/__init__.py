@@ -1,24 +1,37 @@
-"""Results on disk: one JSON file, a folder of indexed PNG, or a film with the masks painted over.
+"""Results on disk, in the formats that other tools read; docs/exports.md describes each.
 
-`open_export` chooses by the name; every kind is a `ResultSink` that takes frames as they come.
+`open_export` gives the `ResultSink` for a format; every one takes frames as they come, and memory does not grow with
+the length of the video.
 """
 
 from fractions import Fraction
 from pathlib import Path
 
+from univs_service.exports.coco import CocoSink
+from univs_service.exports.cvat import CvatSink
+from univs_service.exports.cvat_tracks import CvatTracksSink
 from univs_service.exports.document import (
     FrameRecord,
     JsonSink,
     ResultsDocument,
     VideoDescription,
 )
+from univs_service.exports.formats import FORMATS, ExportFormat, FormatInfo, check_name, format_of, info_of
+from univs_service.exports.geojson import GeoJsonSink
 from univs_service.exports.indexed_png import IndexedPngSink
+from univs_service.exports.label_studio import FrameAddress, LabelStudioSink, LabelStudioVideoSink
 from univs_service.exports.masks import decode_mask, encode_mask
 from univs_service.exports.overlay import OverlaySink
+from univs_service.exports.panoptic import PanopticSink
 from univs_service.exports.sink import ExportError, ResultSink
+from univs_service.exports.youtube_vis import YouTubeVisSink
 
 __all__ = [
+    "FORMATS",
     "ExportError",
+    "ExportFormat",
+    "FormatInfo",
+    "FrameAddress",
     "FrameRecord",
     "IndexedPngSink",
     "JsonSink",
@@ -28,25 +41,50 @@ __all__ = [
     "VideoDescription",
     "decode_mask",
     "encode_mask",
+    "info_of",
     "open_export",
 ]
 
 
-def open_export(path: Path, video: VideoDescription) -> ResultSink:
-    """Give the sink that a path asks for: `.json`, `.mp4`, or a folder (no suffix) for indexed PNG.
+def open_export(
+    path: Path, video: VideoDescription, kind: ExportFormat | None = None, frames: FrameAddress | None = None
+) -> ResultSink:
+    """Give the sink for a format.
 
+    Args:
+        path: of the file, folder or archive to write.
+        video: what the masks belong to.
+        kind: the format; when left out, the name tells.
+        frames: where pictures of the frames are, for formats that refer to them; `<name of the video>/00000.jpg`, ...
+            when left out.
     Raises:
-        ExportError: for any other suffix.
+        ExportError: for a name that does not tell, or tells something else than `kind`.
     """
-    match path.suffix.lower():
-        case ".json":
-            return JsonSink(path, video)
-        case ".mp4":
-            return OverlaySink(path, Fraction(video.frame_rate) if video.frame_rate else None)
-        case "":
-            return IndexedPngSink(path)
-        case suffix:
-            raise ExportError(
-                f"an output must be a .json file, an .mp4 file or a folder (a name without a dot), "
-                f"got {suffix!r} in {path}"
-            )
+    kind = kind or format_of(path)
+    check_name(path, kind)
+    stem = Path(video.name).stem
+    sink: ResultSink
+    match kind:
+        case ExportFormat.JSON:
+            sink = JsonSink(path, video)
+        case ExportFormat.OVERLAY:
+            sink = OverlaySink(path, Fraction(video.frame_rate) if video.frame_rate else None)
+        case ExportFormat.COCO_RLE | ExportFormat.COCO_RLE_RAW:
+            sink = CocoSink(path, video, is_compressed=kind is ExportFormat.COCO_RLE)
+        case ExportFormat.YOUTUBE_VIS:
+            sink = YouTubeVisSink(path, stem, video)
+        case ExportFormat.DAVIS:
+            sink = IndexedPngSink(path, stem)
+        case ExportFormat.PANOPTIC:
+            sink = PanopticSink(path, stem, video)
+        case ExportFormat.POLYGONS:
+            sink = GeoJsonSink(path, video)
+        case ExportFormat.CVAT:
+            sink = CvatSink(path, video)
+        case ExportFormat.CVAT_TRACKS:
+            sink = CvatTracksSink(path, video)
+        case ExportFormat.LABEL_STUDIO:
+            sink = LabelStudioSink(path, video, frames or FrameAddress(f"{stem}/", digits=5, suffix=".jpg"))
+        case ExportFormat.LABEL_STUDIO_VIDEO:
+            sink = LabelStudioVideoSink(path, video)
+    return sink

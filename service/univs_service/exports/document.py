@@ -6,12 +6,13 @@ A frame that was refined comes again with a higher `revision` in its objects; th
 """
 
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from univs_service.exports.files import FileSink
 from univs_service.exports.masks import Image
+from univs_service.exports.sink import check_ids
 from univs_service.messages import FrameResultEvent, ObjectResult
 
 FORMAT = "univs.results.v1"
@@ -64,39 +65,26 @@ class ResultsDocument(BaseModel):
     num_frames: int
 
 
-class JsonSink:
+class JsonSink(FileSink):
     """Write a `ResultsDocument`; the file appears under its name when it is complete."""
 
-    needs_image = False
-
     def __init__(self, path: Path, video: VideoDescription) -> None:
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
+        super().__init__(path)
         self._video = video
         self._num_frames = 0
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("w", encoding="utf-8")
-        self._file.write(f'{{"format": "{FORMAT}",\n "video": {self._video.model_dump_json()},\n "frames": [')
-        return self
 
     def write(self, result: FrameResultEvent, image: Image | None = None) -> None:  # noqa: ARG002
-        """Add one line."""
-        assert self._file is not None, "a sink is used with `with`"
-        self._file.write(",\n  " if self._num_frames else "\n  ")
-        self._file.write(FrameRecord.from_event(result).model_dump_json())
+        """Add one line; a frame may come again."""
+        check_ids(result)
+        self._add(result)
+
+    def _begin(self) -> None:
+        self._text(f'{{"format": "{FORMAT}",\n "video": {self._video.model_dump_json()},\n "frames": [')
+
+    def _add(self, result: FrameResultEvent) -> None:
+        self._text(",\n  " if self._num_frames else "\n  ")
+        self._text(FrameRecord.from_event(result).model_dump_json())
         self._num_frames += 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._file is not None
-        if kind is None:
-            self._file.write(f'\n ],\n "num_frames": {self._num_frames}}}\n')
-        self._file.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+    def _end(self) -> None:
+        self._text(f'\n ],\n "num_frames": {self._num_frames}}}\n')

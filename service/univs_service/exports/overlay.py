@@ -1,5 +1,6 @@
 """Results as a film: the frames with their masks painted over, as H.264 in mp4, each at its own time."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from univs_service.exports.masks import BoolMask, Image, decode_mask
+from univs_service.exports.files import WholeFile
+from univs_service.exports.masks import BoolMask, Image, crop
 from univs_service.exports.palette import object_colour
-from univs_service.exports.sink import ExportError
+from univs_service.exports.sink import ExportError, FrameOrder
 from univs_service.messages import FrameResultEvent, ObjectResult
 
 OPACITY = 0.5
@@ -23,7 +25,7 @@ UNTRAINED = "weights: untrained, masks are random"
 
 
 def paint(image: Image, result: FrameResultEvent) -> Image:
-    """Give a copy of the frame with its masks, their outlines, and id and score at the top of each.
+    """Give a copy of the frame with its masks, their outlines, and number, name and score at the top of each.
 
     Args:
         image: uint8 [H, W, 3], RGB.
@@ -47,34 +49,28 @@ class OverlaySink:
     needs_image = True
 
     def __init__(self, path: Path, frame_rate: Fraction | None) -> None:
-        self._path = path
-        self._partial = path.with_name(f".partial-{path.name}")
+        self._target = WholeFile(path)
         self._frame_rate = frame_rate or Fraction(30)
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._first_pts = 0
         self._last_pts = -1
-        self._last_index = -1
+        self._order = FrameOrder()
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._partial), "w", format="mp4")
+        partial = self._target.__enter__().partial
+        self._container = av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"})
         return self
 
     def write(self, result: FrameResultEvent, image: Image | None = None) -> None:
         """Paint one frame and encode it."""
         if image is None:
             raise ExportError("an overlay needs the picture of every frame, got none; give the video's own frames")
+        self._order.check(result)
         time_base = Fraction(result.time_base)
         if self._stream is None:
             self._stream = self._open_stream(result.size, time_base)
             self._first_pts = result.pts
-        if result.frame_index <= self._last_index:
-            raise ExportError(
-                f"a film takes frames in rising order, got frame {result.frame_index} again or out of order; "
-                "write a .json file for results that were refined"
-            )
-        self._last_index = result.frame_index
         pts = self._last_pts = max(result.pts - self._first_pts, self._last_pts + 1)  # some muxers repeat a pts
         frame = av.VideoFrame.from_ndarray(_even(paint(image, result)), format="rgb24")
         frame.pts = pts
@@ -90,10 +86,9 @@ class OverlaySink:
             self._mux(None)
         if has_frames:
             self._container.close()
-        if kind is None and has_frames:
-            self._partial.replace(self._path)
         else:
-            self._partial.unlink(missing_ok=True)
+            self._target.partial.unlink(missing_ok=True)  # a film without frames is none
+        self._target.__exit__(kind, error, trace)
 
     def _open_stream(self, size: tuple[int, int], time_base: Fraction) -> VideoStream:
         """Add the stream once the first frame tells its size: [H, W] rounded up to even, as 4:2:0 wants."""
@@ -116,7 +111,7 @@ def _paint_mask(painted: Image, answer: ObjectResult) -> None:
     """Blend one mask into the picture, inside its box only, and draw its outline."""
     x, y, width, height = answer.bbox
     window = (slice(y, y + height), slice(x, x + width))
-    inside: BoolMask = decode_mask(answer.mask)[window]
+    inside = crop(answer)
     colour = np.array(object_colour(answer.object_id), dtype=np.float32)
     view = painted[window]
     blended = view[inside] * (1 - OPACITY) + colour * OPACITY
@@ -132,14 +127,15 @@ def _outline(inside: BoolMask) -> BoolMask:
 
 
 def _write_labels(painted: Image, result: FrameResultEvent) -> Image:
-    """Write id and score at the top left of each object, and a plain word when the weights are untrained."""
+    """Write number, name and score at the top left of each object, and plainly when the weights are untrained."""
     picture = PillowImage.fromarray(painted)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(max(10, result.size[0] // 30))
     for answer in result.objects:
         if answer.area:
-            text = f"{answer.label or answer.object_id} {answer.score:.2f}"
-            _label(draw, (answer.bbox[0] + 2, answer.bbox[1] + 2), text, object_colour(answer.object_id), font)
+            name = f"{answer.object_id} {answer.label}" if answer.label else str(answer.object_id)
+            position = (answer.bbox[0] + 2, answer.bbox[1] + 2)
+            _label(draw, position, f"{name} {answer.score:.2f}", object_colour(answer.object_id), font)
     if result.weights == "untrained":
         _label(draw, (4, 4), UNTRAINED, (255, 255, 255), font)
     return np.asarray(picture)
@@ -152,8 +148,13 @@ def _label(
     colour: tuple[int, int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    draw.rectangle(draw.textbbox(position, text, font=font), fill=(0, 0, 0))
-    draw.text(position, text, fill=colour, font=font)
+    """Write a text on black, moved left and up where it would leave the picture."""
+    _, _, right, bottom = draw.textbbox(position, text, font=font)
+    width, height = draw.im.size
+    x = max(0, position[0] - max(0, math.ceil(right) - width))
+    y = max(0, position[1] - max(0, math.ceil(bottom) - height))
+    draw.rectangle(draw.textbbox((x, y), text, font=font), fill=(0, 0, 0))
+    draw.text((x, y), text, fill=colour, font=font)
 
 
 def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

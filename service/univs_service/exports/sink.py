@@ -39,3 +39,40 @@ class ResultSink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class FrameOrder:
+    """Holds a sink to frames that come once, in rising order, each object in them once."""
+
+    def __init__(self) -> None:
+        self._last_index = -1
+
+    def check(self, result: FrameResultEvent) -> None:
+        """Look at the next result.
+
+        Raises:
+            ExportError: when its frame has passed, or an object id stands in it twice.
+        """
+        if result.frame_index <= self._last_index:
+            raise ExportError(
+                f"expected frames in rising order, got frame {result.frame_index} after frame {self._last_index}; "
+                "only a .json file takes a frame again after it was refined: write that, or the finished session"
+            )
+        self._last_index = result.frame_index
+        check_ids(result)
+
+
+def check_ids(result: FrameResultEvent) -> None:
+    """Refuse a frame in which two objects have the same id.
+
+    Raises:
+        ExportError: naming the id.
+    """
+    seen: set[int] = set()
+    for answer in result.objects:
+        if answer.object_id in seen:
+            raise ExportError(
+                f"expected every object of frame {result.frame_index} to have an id of its own, got "
+                f"{answer.object_id} twice; number the objects apart"
+            )
+        seen.add(answer.object_id)

@@ -5,67 +5,19 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from pycocotools import mask as coco_reference
 
+from tests.service.exports.results import SIZE, VIDEO, answer, frame, moving_square, square
 from univs_service.exports import (
     ExportError,
     OverlaySink,
     ResultsDocument,
-    VideoDescription,
     decode_mask,
     encode_mask,
     open_export,
 )
 from univs_service.exports.palette import davis_palette, object_colour
-from univs_service.messages import FrameResultEvent, ObjectResult
-
-SIZE = (45, 61)  # odd on purpose: 4:2:0 wants even
-VIDEO = VideoDescription(name="clip.mp4", width=SIZE[1], height=SIZE[0], frame_rate="25")
-
-
-def square(top: int, left: int, side: int = 10) -> NDArray[np.bool_]:
-    mask = np.zeros(SIZE, dtype=np.bool_)
-    mask[top : top + side, left : left + side] = True
-    return mask
-
-
-def answer(object_id: int, mask: NDArray[np.bool_], score: float = 0.9) -> ObjectResult:
-    rows, columns = np.nonzero(mask)
-    bbox = (
-        (int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        if rows.size
-        else (0, 0, 0, 0)
-    )
-    return ObjectResult(
-        object_id=object_id,
-        score=score,
-        presence=1.0,
-        state="visible",
-        area=int(mask.sum()),
-        area_fraction=float(mask.mean()),
-        bbox=bbox,
-        revision=0,
-        mask=encode_mask(mask),
-    )
-
-
-def frame(index: int, *objects: ObjectResult, weights: str = "nano") -> FrameResultEvent:
-    return FrameResultEvent(
-        seq=index + 1,
-        run_id=1,
-        frame_index=index,
-        pts=1000 + 512 * index,
-        time_base="1/12800",
-        size=SIZE,
-        weights=weights,
-        objects=list(objects),
-    )
-
-
-def moving_square(num_frames: int) -> list[FrameResultEvent]:
-    return [frame(index, answer(1, square(5 + index, 7 + index))) for index in range(num_frames)]
 
 
 def test_mask_encoding_equals_the_reference_library() -> None:
