@@ -19,6 +19,13 @@ from torch import Tensor
 from univs.rle import Rle
 
 
+class Compat(StrEnum):
+    """Which reading of the paper decides where it is silent; weights say by which they were made."""
+
+    PAPER = "paper"  # ours: one frame a step, everything bounded, each token from the frame its mask belongs to
+    RELEASED = "released"  # the published code, for its checkpoints
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded picture, rotation applied."""

@@ -11,6 +11,7 @@ from univs import weights
 from univs.config import nano, r50, swin_t, tiny
 from univs.config_json import config_from_json, config_to_json
 from univs.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
+from univs.types import Compat
 from univs.weights import WeightsInfo
 
 INFO = WeightsInfo("mine", "", True, "for tests only", tiny())
@@ -61,6 +62,31 @@ def test_a_checkpoint_gives_back_the_network(saved: Path) -> None:
 def test_saving_what_was_loaded_gives_the_same_hash(saved: Path, tmp_path: Path) -> None:
     model, info = weights.load(saved)
     assert weights.save(model, tmp_path / "again.safetensors", info) == info
+
+
+@pytest.mark.parametrize("compat", Compat)
+def test_a_checkpoint_says_which_semantics_it_was_made_for(saved: Path, compat: Compat) -> None:
+    model, info = weights.load(saved)
+    weights.save(model, saved, replace(info, compat=compat))
+    assert weights.load(saved)[1].compat is compat
+
+
+@pytest.mark.parametrize(("name", "compat"), [("tiny", Compat.PAPER), ("r50", Compat.RELEASED)])
+def test_files_that_do_not_name_their_semantics_have_that_of_their_network(
+    saved: Path, name: str, compat: Compat
+) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata["compat"]
+    config = config_to_json(replace(tiny(), name=name))
+    save_file(load_file(saved), saved, metadata | {"config": config})
+    assert weights.describe(saved).compat is compat
+
+
+def test_unknown_semantics_are_refused(saved: Path) -> None:
+    rewrite(saved, compat="other")
+    with pytest.raises(WeightsMismatchError, match="does not fit this version"):
+        weights.load(saved)
 
 
 def test_a_checkpoint_describes_itself_without_being_loaded(saved: Path) -> None:

@@ -58,6 +58,7 @@ def test_what_was_converted_is_whole_and_exact(folder: Path) -> None:
 def test_it_describes_itself(folder: Path) -> None:
     described = json.loads(run("describe", folder / "mine.safetensors").output)
     assert (described["name"], described["is_trained"], described["config"]["name"]) == ("mine", True, "r50")
+    assert described["compat"] == "released"
     untrained = json.loads(run("describe", "swin_t").output)
     assert (untrained["is_trained"], untrained["config"]["backbone"]["kind"]) == (False, "SwinConfig")
 

@@ -148,7 +148,7 @@ def verify(
 def describe(
     file: Annotated[str, typer.Argument(help="Checkpoint, by path or name; or an architecture that runs untrained.")],
 ) -> None:
-    """Print what a checkpoint says of itself as JSON: name, trained or not, note, hash, config."""
+    """Print what a checkpoint says of itself as JSON: name, trained or not, semantics, note, hash, config."""
     from univs_service.cli.failures import reported
 
     with reported():
@@ -168,7 +168,13 @@ def describe(
             described = {"name": file, "is_trained": False}
         else:
             config = info.config
-            described = {"name": info.name, "is_trained": info.is_trained, "note": info.note, "sha256": info.sha256}
+            described = {
+                "name": info.name,
+                "is_trained": info.is_trained,
+                "compat": info.compat,
+                "note": info.note,
+                "sha256": info.sha256,
+            }
         typer.echo(json.dumps(described | {"config": json.loads(config_to_json(config))}, indent=2))
 
 
