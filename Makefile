@@ -4,7 +4,7 @@
 # Override on the command line: `make PYTHON=/path/to/python3.12 VENV=/elsewhere ARGS="--model tiny" run`.
 
 VENV ?= .venv
-EXTRAS ?= worker,train
+EXTRAS ?= worker,train,text
 ARGS ?=
 # The first of these that starts and is new enough; a name on PATH may be a shim without a Python behind it.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,$(shell \

@@ -6,7 +6,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY model model
 COPY service service
 COPY weights weights
-RUN python -m venv /opt/univs && /opt/univs/bin/pip install --no-cache-dir ".[worker]"
+RUN python -m venv /opt/univs && /opt/univs/bin/pip install --no-cache-dir ".[worker,text]"
 
 FROM python:3.11-slim
 # The same user as in the gateway's image: both write into /data.

@@ -62,7 +62,10 @@ def decode_expressions(
         options: how.
     """
     nothing = torch.zeros(1, len(expressions.sentences), dtype=torch.bool, device=features.mask_features.device)
-    queries = model.text_queries.expressions(features, expressions.sentences[None], expressions.words[None], nothing)
+    word_padding = None if expressions.is_padding is None else expressions.is_padding[None]
+    queries = model.text_queries.expressions(
+        features, expressions.sentences[None], expressions.words[None], nothing, word_padding
+    )
     if tokens is not None and options.earlier_masks is not EarlierMasks.NOTHING:
         seen = _looks(tokens) if options.earlier_masks is EarlierMasks.LOOKS else _places(tokens, features)
         blanks_attend = options.blanks_attend & _has_past(tokens, features)

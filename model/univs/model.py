@@ -153,6 +153,7 @@ class UniVS(nn.Module):
         if self.text_encoder is None:
             raise UnsupportedPromptError(
                 f"expected a text encoder for a text prompt, but the weights of '{self.config.name}' come without one; "
-                "load one (univs.prompt_encoder.clip_text.load), or prompt with points, a box, a scribble or a mask"
+                "`nano` gets one with pip install 'univs[text]', published weights with `univs weights convert "
+                "--text-tower`; or prompt with points, a box, a scribble or a mask"
             )
         return self.text_encoder

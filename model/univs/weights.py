@@ -28,9 +28,10 @@ from univs.config_json import config_from_json, config_to_json
 from univs.convert import Conversion, convert_published, guess_variant
 from univs.errors import WeightsMismatchError, WeightsNotFoundError
 from univs.model import UniVS
-from univs.prompt_encoder import TextEncoder
+from univs.prompt_encoder import TextEncoder, minilm, text_map
+from univs.prompt_encoder.sentence_text import SentenceTextEncoder
 from univs.published_files import read_tensors
-from univs.types import Compat
+from univs.types import PromptKind
 
 _FORMAT = "univs-weights-1"
 _FOLDERS = (Path(__file__).parents[2] / "weights", Path(__file__).parent / "_weights")
@@ -43,6 +44,10 @@ _VARIANTS = {
     "swin_l": configs.swin_l,
 }
 _PUBLISHED = ("r50", "swin_t", "swin_b", "swin_l")
+_VISUAL_ONLY = json.dumps([PromptKind.VISUAL])  # what files that do not say were trained for
+# A network of 512 text dimensions speaks of CLIP ViT-B/32, and reads text through this map.
+_TEXT_MAP = "minilm-clip-vit-b32.text.safetensors"
+_TEXT_MAP_DIM = 512
 _UNTRAINED = "untrained: random weights, the masks mean nothing"
 
 
@@ -55,14 +60,15 @@ class WeightsInfo:
     is_trained: bool
     note: str  # licence of the training data, or that nothing was trained
     config: UniVSConfig
-    compat: Compat = Compat.PAPER  # the semantics that they were made for
+    trained_for: tuple[PromptKind, ...] = (PromptKind.VISUAL,)  # prompts of other kinds give noise
 
 
 def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> tuple[UniVS, WeightsInfo]:
     """Build a network with its weights, ready for inference.
 
     A name without a file (`tiny`, `r50` ...) gives seeded random weights, and its info says so. A text tower that lies
-    beside the file is attached.
+    beside the file is attached; without one, a network in the text space of CLIP ViT-B/32 reads text offline, where the
+    packages of `univs[text]` are installed.
 
     Raises:
         WeightsNotFoundError: for a name or path that nobody knows.
@@ -114,6 +120,11 @@ def files() -> tuple[Path, ...]:
     return tuple(found.values())
 
 
+def text_map_path() -> Path | None:
+    """Find the shipped map by which networks in the text space of CLIP ViT-B/32 read text offline."""
+    return next((folder / _TEXT_MAP for folder in _FOLDERS if (folder / _TEXT_MAP).is_file()), None)
+
+
 def variants() -> dict[str, UniVSConfig]:
     """Give the architectures that `load` starts untrained while no file has their name."""
     return {name: build() for name, build in _VARIANTS.items()}
@@ -125,7 +136,7 @@ def save(model: UniVS, path: Path, info: WeightsInfo, *, half: bool = True) -> W
     Args:
         model: the network; its text encoder is left out.
         path: where to; the folder must exist.
-        info: name, note and is_trained are taken from it; hash and config are worked out.
+        info: hash and config are worked out, all else is taken from it.
         half: store matrices and kernels in float16. Otherwise all is stored as it is.
     Returns:
         What the file says of itself.
@@ -139,7 +150,7 @@ def save(model: UniVS, path: Path, info: WeightsInfo, *, half: bool = True) -> W
         name=info.name,
         note=info.note,
         is_trained=json.dumps(info.is_trained),
-        compat=info.compat,
+        trained_for=json.dumps(info.trained_for),
     )
     return replace(info, sha256=digest, config=model.config)
 
@@ -219,10 +230,11 @@ def load_published(
     note = f"published weights of {variant}; see their authors for terms of use"
     if use_averages:
         note += "; running averages"
+    trained_for = tuple(PromptKind)
     if any(key.startswith("text_queries.") for key in conversion.missing):
         note += "; made without text prompts"
-    info = WeightsInfo(variant, "", True, note, model.config, compat=Compat.RELEASED)
-    return model.eval(), info, conversion
+        trained_for = (PromptKind.VISUAL,)
+    return model.eval(), WeightsInfo(variant, "", True, note, model.config, trained_for), conversion
 
 
 def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
@@ -230,8 +242,7 @@ def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
     model = UniVS(_without_download(info.config))
     expected = model.state_dict()
     model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
-    if text_path(path).is_file():
-        model.text_encoder = _text_tower(path, info.config)
+    model.text_encoder = _text_tower(path, info.config) if text_path(path).is_file() else _offline_text(info.config)
     return model.to(device).eval(), info
 
 
@@ -265,8 +276,17 @@ def _text_tower(path: Path, config: UniVSConfig) -> TextEncoder:
     return tower
 
 
+def _offline_text(config: UniVSConfig) -> TextEncoder | None:
+    """Give the encoder of sentences, which is loaded with the first text; None where there is none for a network."""
+    path = text_map_path()
+    if config.text_dim != _TEXT_MAP_DIM or path is None or not minilm.is_installed():
+        return None
+    return SentenceTextEncoder(text_map.read(path))
+
+
 def _random(name: str, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
     model = _seeded(name)
+    model.text_encoder = _offline_text(model.config)
     digest = tensor_files.content_hash(_own_state(model), config_to_json(model.config))
     return model.to(device).eval(), WeightsInfo(name, digest, False, _UNTRAINED, model.config)
 
@@ -291,25 +311,19 @@ def _packed(tensor: Tensor, *, half: bool) -> Tensor:
 def _info(path: Path) -> WeightsInfo:
     metadata: Mapping[str, str] = tensor_files.read_metadata(path, _FORMAT)
     try:
-        config = config_from_json(metadata["config"])
         return WeightsInfo(
             metadata["name"],
             metadata["sha256"],
             bool(json.loads(metadata["is_trained"])),
             metadata["note"],
-            config,
-            compat=Compat(metadata.get("compat", _compat_before(config))),
+            config_from_json(metadata["config"]),
+            tuple(PromptKind(kind) for kind in json.loads(metadata.get("trained_for", _VISUAL_ONLY))),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsMismatchError(
             f"the description inside {path} does not fit this version of univs ({error}); "
             "use weights made for this version"
         ) from error
-
-
-def _compat_before(config: UniVSConfig) -> Compat:
-    """Say what files that do not name their semantics were made for: those of published networks were published."""
-    return Compat.RELEASED if config.name in _PUBLISHED else Compat.PAPER
 
 
 def _without_download(config: UniVSConfig) -> UniVSConfig:

@@ -37,24 +37,12 @@ class TextTable:
 
     @classmethod
     def read(cls, folder: Path) -> "TextTable":
-        """Read the tables of LVIS, Objects365 and COCO names in a folder; later ones win where names repeat.
+        """Read the tables of LVIS and Objects365 names in a folder; later ones win where names repeat.
 
         Raises:
             InputError: when a file is missing, or its rows do not fit its names.
         """
-        vectors: dict[str, Tensor] = {}
-        for names, file_name in (
-            (_lvis_names(folder / "lvis_names.json"), "lvis_v1_clip_a+cname.npy"),
-            (_objects365_names(folder / "Objects365_names_fix.csv"), "o365_clip_a+cnamefix.npy"),
-        ):
-            path = folder / file_name
-            if not path.is_file():
-                raise InputError(f"expected the text embeddings {path}")
-            rows = np.load(path)
-            if len(rows) != len(names):
-                raise InputError(f"{path} has {len(rows)} rows for {len(names)} names")
-            vectors.update(zip(names, torch.from_numpy(rows.astype(np.float32)), strict=True))
-        return cls(vectors)
+        return cls(read_tables(folder))
 
     def find(self, name: str) -> Tensor | None:
         """Give the vector of a name, [D]; None for a name that no table holds."""
@@ -74,6 +62,27 @@ class TextTable:
             for slot, row in enumerate(batch.category_ids[video].tolist()):
                 category_ids[video, slot] = row_of.get(row, UNKNOWN_CATEGORY)
         return ClassTable(padded.to(batch.images.device), tuple(len(table) for table in tables), category_ids)
+
+
+def read_tables(folder: Path) -> dict[str, Tensor]:
+    """Read the vectors of LVIS and Objects365 names in a folder, by the names as they are stored, [D] each.
+
+    Raises:
+        InputError: when a file is missing, or its rows do not fit its names.
+    """
+    vectors: dict[str, Tensor] = {}
+    for names, file_name in (
+        (_lvis_names(folder / "lvis_names.json"), "lvis_v1_clip_a+cname.npy"),
+        (_objects365_names(folder / "Objects365_names_fix.csv"), "o365_clip_a+cnamefix.npy"),
+    ):
+        path = folder / file_name
+        if not path.is_file():
+            raise InputError(f"expected the text embeddings {path}")
+        rows = np.load(path)
+        if len(rows) != len(names):
+            raise InputError(f"{path} has {len(rows)} rows for {len(names)} names")
+        vectors.update(zip(names, torch.from_numpy(rows.astype(np.float32)), strict=True))
+    return vectors
 
 
 def _plain(name: str) -> str:

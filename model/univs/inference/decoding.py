@@ -76,10 +76,7 @@ def _decode_named(
     options: InferenceOptions,
 ) -> ObjectPrediction:
     dtype = features.mask_features.dtype
-    found = [texts[track.object_id] for track in tracks]
-    expressions = TextFeatures(
-        torch.cat([text.sentences for text in found]).to(dtype), torch.cat([text.words for text in found]).to(dtype)
-    )
+    expressions = TextFeatures.join([texts[track.object_id] for track in tracks], dtype)
     tokens = None
     if options.earlier_masks is not EarlierMasks.NOTHING:
         tokens = _batched(pool.read([track.object_id for track in tracks], dtype=dtype).foreground)

@@ -3,12 +3,15 @@
 Source: UniVS, section on text prompts; the projection and the attention to the image are those of the released code.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from univs.errors import UnsupportedPromptError
 from univs.layers.attention import AttentionLayer
 from univs.types import ClipFeatures, PromptKind, PromptQueries, PromptTokens
 
@@ -19,6 +22,17 @@ class TextFeatures:
 
     sentences: Tensor  # [N, D]
     words: Tensor  # [N, W, D]
+    is_padding: Tensor | None = None  # bool [N, W], places beyond a text; None where all count, as published
+
+    @classmethod
+    def join(cls, texts: Sequence["TextFeatures"], dtype: torch.dtype) -> "TextFeatures":
+        """Line texts up that one encoder gave, at least one."""
+        padding = [text.is_padding for text in texts if text.is_padding is not None]
+        return cls(
+            torch.cat([text.sentences for text in texts]).to(dtype),
+            torch.cat([text.words for text in texts]).to(dtype),
+            torch.cat(padding) if padding else None,
+        )
 
 
 class TextEncoder(Protocol):
@@ -36,6 +50,35 @@ class TextEncoder(Protocol):
     def encode_names(self, names: list[str]) -> Tensor:
         """Encode names of categories as rows of a class table: [N, D], not normalised."""
         ...
+
+
+class NamesOnly(nn.Module):
+    """A text encoder for weights that were not trained with expressions: it refuses these, and reads names."""
+
+    def __init__(self, encoder: TextEncoder, weights_name: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self._weights_name = weights_name
+
+    @property
+    def text_dim(self) -> int:
+        """D."""
+        return self.encoder.text_dim
+
+    def encode(self, texts: list[str]) -> TextFeatures:  # noqa: ARG002 - any text is refused
+        """Refuse.
+
+        Raises:
+            UnsupportedPromptError: always.
+        """
+        raise UnsupportedPromptError(
+            f"expected points, a box, a mask or a scribble: the weights '{self._weights_name}' were not trained for "
+            "text and would answer noise; use weights that were (`univs weights describe` says what for)"
+        )
+
+    def encode_names(self, names: list[str]) -> Tensor:
+        """Encode names of categories: [N, D]."""
+        return self.encoder.encode_names(names)
 
 
 class TextQueryEncoder(nn.Module):
@@ -59,6 +102,7 @@ class TextQueryEncoder(nn.Module):
         sentences: Tensor,
         words: Tensor,
         is_padding: Tensor,
+        word_padding: Tensor | None = None,
         *,
         attend_image: bool = True,
     ) -> PromptQueries:
@@ -69,10 +113,15 @@ class TextQueryEncoder(nn.Module):
             sentences: [B, Q, D].
             words: [B, Q, W, D].
             is_padding: bool [B, Q], slots that hold no expression.
+            word_padding: bool [B, Q, W], places beyond an expression; None where all count.
             attend_image: let the tokens look at the picture first.
         """
         tokens = torch.cat([sentences[:, :, None], words], dim=2)
-        return self._queries(features, tokens, is_padding, PromptKind.EXPRESSION, attend_image=attend_image)
+        queries = self._queries(features, tokens, is_padding, PromptKind.EXPRESSION, attend_image=attend_image)
+        if word_padding is None:
+            return queries
+        blank = functional.pad(word_padding, (1, 0))[:, :, None].expand_as(queries.tokens.is_padding)
+        return replace(queries, tokens=replace(queries.tokens, is_padding=blank))
 
     def categories(
         self, features: ClipFeatures, names: Tensor, is_padding: Tensor, *, attend_image: bool = True

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from univs_service.cli.fit_text import fit_text
+
 weights = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="List, convert, verify and describe checkpoints.",
     rich_markup_mode=None,
 )
+
+weights.command("fit-text")(fit_text)
 
 _MEBIBYTE = 2**20
 _SHORT_HASH = 12
@@ -148,7 +152,7 @@ def verify(
 def describe(
     file: Annotated[str, typer.Argument(help="Checkpoint, by path or name; or an architecture that runs untrained.")],
 ) -> None:
-    """Print what a checkpoint says of itself as JSON: name, trained or not, semantics, note, hash, config."""
+    """Print what a checkpoint says of itself as JSON: name, trained or not, note, hash, config."""
     from univs_service.cli.failures import reported
 
     with reported():
@@ -171,7 +175,7 @@ def describe(
             described = {
                 "name": info.name,
                 "is_trained": info.is_trained,
-                "compat": info.compat,
+                "trained_for": info.trained_for,
                 "note": info.note,
                 "sha256": info.sha256,
             }

@@ -49,8 +49,10 @@ def _check_kind(prompt: PromptIn, spec: SessionSpec, models: Sequence[ModelInfo]
     kind = kind_of(prompt)
     for model in models:
         if model.name == spec.model and kind not in model.prompts:
+            reason = f": {model.no_text}" if kind == "text" and model.no_text else ""
             raise UnsupportedPromptError(
-                f"expected a prompt that model {model.name!r} can serve ({', '.join(model.prompts)}), got {kind}; "
+                f"expected a prompt that model {model.name!r} can serve ({', '.join(model.prompts)}), got "
+                f"{kind}{reason}; "
                 "use one of these, or a model that /v1/models lists with it",
                 errors=[FieldError(loc=[*where, kind], msg=f"model {model.name!r} serves no prompts of this kind")],
             )

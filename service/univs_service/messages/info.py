@@ -26,6 +26,7 @@ class ModelInfo(Outgoing):
     name: str
     weights: Weights
     prompts: list[PromptKind]
+    no_text: str = ""  # why texts are not among them
 
 
 class WorkerInfo(Outgoing):

@@ -11,7 +11,9 @@ from univs.inference import snapshot
 from univs.inference.options import InferenceOptions, paper
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
+from univs.prompt_encoder.text import NamesOnly
 from univs.types import BoxPrompt, Clip, Frame, FrameResult
+from univs.types import PromptKind as QueryKind
 from univs.weights import WeightsInfo, load
 from univs_service.messages import ModelInfo, PromptKind
 from univs_service.settings import Settings
@@ -31,6 +33,9 @@ class Engine:
     def __init__(self, model: UniVS, info: WeightsInfo, options: InferenceOptions | None = None) -> None:
         self.info = info
         self._model = model.eval()
+        self._is_trained_for_text = QueryKind.EXPRESSION in info.trained_for
+        if model.text_encoder is not None and not self._is_trained_for_text:
+            model.text_encoder = NamesOnly(model.text_encoder, info.name)
         self._options = options or paper()
 
     @classmethod
@@ -62,7 +67,14 @@ class Engine:
     @property
     def model_info(self) -> ModelInfo:
         """Say what is loaded and which prompts it can serve."""
-        return ModelInfo(name=self.info.name, weights=weights_to_message(self.info), prompts=list(_VISUAL_PROMPTS))
+        prompts, no_text = list(_VISUAL_PROMPTS), ""
+        if not self._is_trained_for_text:
+            no_text = "these weights were not trained for text"
+        elif self._model.text_encoder is None:
+            no_text = "the worker has no text encoder for these weights: pip install 'univs[text]' there"
+        else:
+            prompts.append("text")
+        return ModelInfo(name=self.info.name, weights=weights_to_message(self.info), prompts=prompts, no_text=no_text)
 
     def warm_up(self) -> float:
         """Run one frame with one object, so that the first user does not wait for it; give the seconds it took."""
