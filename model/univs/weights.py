@@ -31,7 +31,7 @@ from univs.model import UniVS
 from univs.prompt_encoder import TextEncoder, minilm, text_map
 from univs.prompt_encoder.sentence_text import SentenceTextEncoder
 from univs.published_files import read_tensors
-from univs.types import PromptKind
+from univs.types import Compat, PromptKind
 
 _FORMAT = "univs-weights-1"
 _FOLDERS = (Path(__file__).parents[2] / "weights", Path(__file__).parent / "_weights")
@@ -61,6 +61,7 @@ class WeightsInfo:
     note: str  # licence of the training data, or that nothing was trained
     config: UniVSConfig
     trained_for: tuple[PromptKind, ...] = (PromptKind.VISUAL,)  # prompts of other kinds give noise
+    compat: Compat = Compat.PAPER  # the semantics that they were made for
 
 
 def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> tuple[UniVS, WeightsInfo]:
@@ -150,6 +151,7 @@ def save(model: UniVS, path: Path, info: WeightsInfo, *, half: bool = True) -> W
         name=info.name,
         note=info.note,
         is_trained=json.dumps(info.is_trained),
+        compat=info.compat,
         trained_for=json.dumps(info.trained_for),
     )
     return replace(info, sha256=digest, config=model.config)
@@ -234,7 +236,8 @@ def load_published(
     if any(key.startswith("text_queries.") for key in conversion.missing):
         note += "; made without text prompts"
         trained_for = (PromptKind.VISUAL,)
-    return model.eval(), WeightsInfo(variant, "", True, note, model.config, trained_for), conversion
+    info = WeightsInfo(variant, "", True, note, model.config, trained_for, Compat.RELEASED)
+    return model.eval(), info, conversion
 
 
 def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
@@ -311,19 +314,26 @@ def _packed(tensor: Tensor, *, half: bool) -> Tensor:
 def _info(path: Path) -> WeightsInfo:
     metadata: Mapping[str, str] = tensor_files.read_metadata(path, _FORMAT)
     try:
+        config = config_from_json(metadata["config"])
         return WeightsInfo(
             metadata["name"],
             metadata["sha256"],
             bool(json.loads(metadata["is_trained"])),
             metadata["note"],
-            config_from_json(metadata["config"]),
+            config,
             tuple(PromptKind(kind) for kind in json.loads(metadata.get("trained_for", _VISUAL_ONLY))),
+            Compat(metadata.get("compat", _compat_before(config))),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsMismatchError(
             f"the description inside {path} does not fit this version of univs ({error}); "
             "use weights made for this version"
         ) from error
+
+
+def _compat_before(config: UniVSConfig) -> Compat:
+    """Say what files that do not name their semantics were made for: those of published networks were published."""
+    return Compat.RELEASED if config.name in _PUBLISHED else Compat.PAPER
 
 
 def _without_download(config: UniVSConfig) -> UniVSConfig:

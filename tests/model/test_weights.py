@@ -11,7 +11,7 @@ from univs import weights
 from univs.config import nano, r50, swin_t, tiny
 from univs.config_json import config_from_json, config_to_json
 from univs.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
-from univs.types import Compat
+from univs.types import Compat, PromptKind
 from univs.weights import WeightsInfo
 
 INFO = WeightsInfo("mine", "", True, "for tests only", tiny())
@@ -91,6 +91,27 @@ def test_unknown_semantics_are_refused(saved: Path) -> None:
 
 def test_a_checkpoint_describes_itself_without_being_loaded(saved: Path) -> None:
     assert weights.describe(saved) == weights.load(saved)[1]
+
+
+def test_a_checkpoint_remembers_what_it_was_trained_for(saved: Path, tmp_path: Path) -> None:
+    model, info = weights.load(saved)
+    assert info.trained_for == (PromptKind.VISUAL,)
+    weights.save(model, tmp_path / "other.safetensors", replace(info, trained_for=tuple(PromptKind)))
+    assert weights.describe(tmp_path / "other.safetensors").trained_for == tuple(PromptKind)
+
+
+def test_files_that_do_not_say_were_trained_for_visual_prompts(saved: Path) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata["trained_for"]
+    save_file(load_file(saved), saved, metadata)
+    assert weights.describe(saved).trained_for == (PromptKind.VISUAL,)
+
+
+def test_training_for_an_unknown_kind_is_refused(saved: Path) -> None:
+    rewrite(saved, trained_for='["smell"]')
+    with pytest.raises(WeightsMismatchError, match="does not fit this version"):
+        weights.describe(saved)
 
 
 def test_a_changed_tensor_is_noticed(saved: Path) -> None:

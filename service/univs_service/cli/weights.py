@@ -152,7 +152,7 @@ def verify(
 def describe(
     file: Annotated[str, typer.Argument(help="Checkpoint, by path or name; or an architecture that runs untrained.")],
 ) -> None:
-    """Print what a checkpoint says of itself as JSON: name, trained or not, note, hash, config."""
+    """Print what a checkpoint says of itself as JSON: name, trained or not, semantics, note, hash, config."""
     from univs_service.cli.failures import reported
 
     with reported():
@@ -176,6 +176,7 @@ def describe(
                 "name": info.name,
                 "is_trained": info.is_trained,
                 "trained_for": info.trained_for,
+                "compat": info.compat,
                 "note": info.note,
                 "sha256": info.sha256,
             }

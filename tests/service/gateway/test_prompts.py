@@ -104,3 +104,10 @@ def test_run_lengths_are_those_of_pycocotools(height: int, width: int, seed: int
 @given(st.text(max_size=200))
 def test_no_string_breaks_the_check(counts: str) -> None:
     run_lengths(counts)
+
+
+def test_the_reason_why_text_is_refused_is_told() -> None:
+    untaught = NO_TEXT.model_copy(update={"no_text": "these weights were not trained for text"})
+    text = PromptIn.model_validate({"object_id": 1, "frame_index": 2, "text": "a dog"})
+    with pytest.raises(UnsupportedPromptError, match="got text: these weights were not trained for text"):
+        check_prompt(text, SPEC, [untaught])
