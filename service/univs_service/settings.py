@@ -1,6 +1,7 @@
 """Settings of every process of the service, read from the environment (`UNIVS_*`) here and nowhere else."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,7 +39,14 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(default=9101, ge=0, le=65535)
     model: str = Field(default="nano", description="weights to load; also the default of new sessions")
     device: str = "cpu"
-    short_side_px: int = Field(default=384, ge=32, description="frames are resized for the network: their short side")
+    compat: Literal["paper", "released"] | None = Field(
+        default=None, description="semantics by which the network is run; those of the weights when left out"
+    )
+    short_side_px: int | None = Field(
+        default=None,
+        ge=32,
+        description="frames are resized for the network: their short side; left out 384, or 640 for published weights",
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads of the model; 0 leaves it to torch")
     max_sessions: int = Field(default=8, ge=1, description="sessions that one worker runs side by side")
     snapshot_every: int = Field(default=10, ge=1, description="frames between two snapshots of a session")

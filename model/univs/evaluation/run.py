@@ -1,6 +1,7 @@
 """Trackers through a data set: prompts from the first true mask, scores of every clip, PNGs on request."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -145,15 +146,24 @@ class _Stopwatch:
 def _follow(
     source: Davis2016, item_index: int, tracker: TrackerFactory, prompt: PromptChoice, stopwatch: _Stopwatch
 ) -> Iterator[tuple[int, Tensor, Mask, Mask]]:
-    """Give position, picture, predicted and true mask of every frame of a clip."""
+    """Give position, picture, predicted and true mask of every frame of a clip, as its mask is known."""
     follower = tracker()
-    for position in range(source.num_frames(item_index)):
+    num_frames = source.num_frames(item_index)
+    waiting: deque[tuple[int, Tensor, Mask]] = deque()
+    for position in range(num_frames):
         picture = source.read(item_index, position)
         truth = picture.masks[0].numpy()
+        waiting.append((position, picture.image, truth))
         started = time.perf_counter()
         if position == 0:
-            predicted = follower.start(picture.image, prompt_of(truth, prompt), truth)
+            predictions = follower.start(picture.image, prompt_of(truth, prompt), truth)
         else:
-            predicted = follower.follow(picture.image)
+            predictions = follower.follow(picture.image)
+        if position == num_frames - 1:
+            predictions = predictions + follower.finish()
+        if position > 0:
             stopwatch.add(time.perf_counter() - started)
-        yield position, picture.image, predicted, truth
+        for predicted in predictions:
+            known_position, image, known_truth = waiting.popleft()
+            yield known_position, image, predicted, known_truth
+    assert not waiting, "a tracker gives one mask for each frame"

@@ -14,17 +14,17 @@ from univs.evaluation.vos import Mask
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
-from univs.types import Clip, Frame, VisualPrompt
+from univs.types import Clip, Frame, FrameResult, VisualPrompt
 
 _OBJECT_ID = 1
 _TIME_BASE = Fraction(1, 24)  # for display only; data sets of pictures have no clock
 
 
 class Tracker(Protocol):
-    """Follow one object through one video."""
+    """Follow one object through one video: each frame gets one mask, bool [H, W], in order, at once or later."""
 
-    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> Mask:
-        """Take the first frame, uint8 [3, H, W], and give its mask.
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
+        """Take the first frame, uint8 [3, H, W], and give the masks that are known by now.
 
         Args:
             image: the frame.
@@ -33,8 +33,12 @@ class Tracker(Protocol):
         """
         ...
 
-    def follow(self, image: Tensor) -> Mask:
-        """Take the next frame and give its mask, bool [H, W]."""
+    def follow(self, image: Tensor) -> list[Mask]:
+        """Take the next frame and give the masks that are known by now."""
+        ...
+
+    def finish(self) -> list[Mask]:
+        """Give the masks of frames that still wait."""
         ...
 
 
@@ -50,7 +54,7 @@ class SegmenterTracker:
         self._segmenter: VideoSegmenter | None = None
         self._frame_index = 0
 
-    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> Mask:
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
         """Open a segmenter of the frame's size and prompt it."""
         assert mask.shape == image.shape[-2:]
         self._segmenter = VideoSegmenter(self._model, self._options, (image.shape[-2], image.shape[-1]))
@@ -58,18 +62,26 @@ class SegmenterTracker:
         self._frame_index = 0
         return self._step(image)
 
-    def follow(self, image: Tensor) -> Mask:
+    def follow(self, image: Tensor) -> list[Mask]:
         """Step one frame."""
         self._frame_index += 1
         return self._step(image)
 
-    def _step(self, image: Tensor) -> Mask:
+    def finish(self) -> list[Mask]:
+        """End the video."""
+        assert self._segmenter is not None, "start comes before finish"
+        return [_mask_of(result) for result in self._segmenter.finish()]
+
+    def _step(self, image: Tensor) -> list[Mask]:
         assert self._segmenter is not None, "start comes before follow"
         frame = Frame(self._frame_index, self._frame_index, _TIME_BASE, image)
-        (result,) = self._segmenter.step(Clip((frame,)))
-        if not result.objects:
-            return np.zeros(image.shape[-2:], dtype=np.bool_)
-        return np.ascontiguousarray(rle.decode(result.objects[0].mask))
+        return [_mask_of(result) for result in self._segmenter.step(Clip((frame,)))]
+
+
+def _mask_of(result: FrameResult) -> Mask:
+    if not result.objects:
+        return np.zeros(result.size, dtype=np.bool_)
+    return np.ascontiguousarray(rle.decode(result.objects[0].mask))
 
 
 class CopyTracker:
@@ -78,17 +90,21 @@ class CopyTracker:
     def __init__(self) -> None:
         self._mask: Mask = np.zeros((0, 0), dtype=np.bool_)
 
-    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> Mask:
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
         """Keep the mask."""
         assert prompt.frame_index == 0
         assert mask.shape == image.shape[-2:]
         self._mask = mask
-        return mask
+        return [mask]
 
-    def follow(self, image: Tensor) -> Mask:
+    def follow(self, image: Tensor) -> list[Mask]:
         """Give the first mask."""
         assert image.shape[-2:] == self._mask.shape
-        return self._mask
+        return [self._mask]
+
+    def finish(self) -> list[Mask]:
+        """Owe nothing."""
+        return []
 
 
 class FlowTracker:
@@ -109,14 +125,14 @@ class FlowTracker:
         self._grey: npt.NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
         self._mask: npt.NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 
-    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> Mask:
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
         """Keep frame and mask."""
         assert prompt.frame_index == 0
         self._grey = _grey(image)
         self._mask = mask.astype(np.float32)
-        return mask
+        return [mask]
 
-    def follow(self, image: Tensor) -> Mask:
+    def follow(self, image: Tensor) -> list[Mask]:
         """Look up, for each pixel, where it was in the frame before, and whether that was the object."""
         import cv2
 
@@ -127,7 +143,11 @@ class FlowTracker:
             cv2.remap(self._mask, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR), dtype=np.float32
         )
         self._grey = grey
-        return np.asarray(self._mask > 0.5)
+        return [np.asarray(self._mask > 0.5)]
+
+    def finish(self) -> list[Mask]:
+        """Owe nothing."""
+        return []
 
 
 def _grey(image: Tensor) -> npt.NDArray[np.uint8]:

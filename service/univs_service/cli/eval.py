@@ -34,6 +34,11 @@ class _DataSet(StrEnum):
     DAVIS2016 = "davis2016"
 
 
+class _Compat(StrEnum):
+    PAPER = "paper"
+    RELEASED = "released"
+
+
 class _Baseline(StrEnum):
     COPY = "copy"
     FLOW = "flow"
@@ -55,7 +60,13 @@ def evaluate(
     write_strips: Annotated[
         Path | None, typer.Option(help="Write a picture of every clip here: the answer above the truth.")
     ] = None,
-    short_side: Annotated[int, typer.Option(min=32, help="Short side the network sees, pixels.")] = 384,
+    compat: Annotated[
+        _Compat | None, typer.Option(help="Semantics by which the network is run.", show_default="those of the weights")
+    ] = None,
+    short_side: Annotated[
+        int | None,
+        typer.Option(min=32, help="Short side the network sees, pixels.", show_default="384, or 640 when released"),
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads, 0: torch decides.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     json_file: Annotated[
@@ -85,7 +96,7 @@ def evaluate(
         if threads:
             torch.set_num_threads(threads)
         source = Davis2016(root, split.value)
-        subject, tracker = _subject(weights, baseline, short_side, device)
+        subject, tracker = _subject(weights, baseline, compat, short_side, device)
         num_frames = sum(source.num_frames(item_index) for item_index in range(len(source)))
         console = Console()
         with frame_progress(Console(stderr=True), subject.name, num_frames) as count:
@@ -103,7 +114,7 @@ def evaluate(
                 data=data.value,
                 split=split.value,
                 prompt=prompt.value,
-                short_side_px=None if subject.sha256 is None else short_side,
+                short_side_px=subject.short_side_px,
                 machine=this_machine(),
             ).write(json_file)
 
@@ -114,15 +125,17 @@ class _Subject:
 
     name: str
     sha256: str | None = None  # of weights
+    short_side_px: int | None = None  # that weights see
     note: str = ""
 
 
 def _subject(
-    weights: str, baseline: _Baseline | None, short_side: int, device: str
+    weights: str, baseline: _Baseline | None, compat: _Compat | None, short_side: int | None, device: str
 ) -> tuple[_Subject, "TrackerFactory"]:
     """Choose what is evaluated, and how it follows an object."""
     from univs.evaluation.trackers import CopyTracker, FlowTracker, SegmenterTracker
-    from univs.inference.options import paper
+    from univs.inference.options import options_for
+    from univs.types import Compat
     from univs.weights import load
 
     match baseline:
@@ -134,7 +147,9 @@ def _subject(
             model, info = load(weights, device)
             model.optimize_for_inference()
             name = info.name if info.is_trained else f"{info.name} (untrained)"
-            return _Subject(name, info.sha256, info.note), lambda: SegmenterTracker(model, paper(short_side))
+            options = options_for(info.compat if compat is None else Compat(compat.value), short_side)
+            subject = _Subject(name, info.sha256, options.short_side_px, info.note)
+            return subject, lambda: SegmenterTracker(model, options)
 
 
 def _print_table(console: "Console", title: str, report: "VosReport") -> None:

@@ -106,10 +106,11 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
                     break
                 decoded = time.perf_counter()
                 inner_s.clear()
-                result = engine.step(segmenter, frame)
+                results = engine.step(segmenter, frame)
                 _wait_for_device(is_cuda)
                 stepped = time.perf_counter()
-                result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
+                for result in results:
+                    result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
                 end = time.perf_counter()
                 totals.append(end - start)
                 stages["decode"].append(decoded - start)

@@ -16,7 +16,7 @@ from univs_service.messages import FrameError, FrameResultEvent, PromptIn, Promp
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from univs.types import Frame
+    from univs.types import Frame, FrameResult
     from univs.video import Video
     from univs_service.client import SyncEventStream
     from univs_service.worker.engine import Engine
@@ -81,20 +81,26 @@ class LocalRun(AbstractContextManager["Run"]):
             self._segmenter.add_prompt(prompt_from_message(prompt, size))
 
     def frames(self) -> Iterator[SegmentedFrame]:
-        """Decode, step and convert, one frame at a time."""
+        """Decode, step and convert, one frame at a time; pictures wait for their results."""
         from univs.errors import DamagedVideoError
-        from univs_service.worker.convert import result_to_event
 
+        waiting: dict[int, Frame] = {}
         try:
             for frame in self._video.frames():
                 if self.num_frames is not None and frame.index >= self.num_frames:
                     break
-                result = self._engine.step(self._segmenter, frame)
-                yield SegmentedFrame(result_to_event(result, 1, self._weights), _pixels(frame))
+                waiting[frame.index] = frame
+                for result in self._engine.step(self._segmenter, frame):
+                    yield self._segmented(result, waiting.pop(result.frame_index))
         except DamagedVideoError as error:
             self.warning = str(error)
         for result in self._engine.finish(self._segmenter):
-            yield SegmentedFrame(result_to_event(result, 1, self._weights), None)
+            yield self._segmented(result, waiting.pop(result.frame_index))
+
+    def _segmented(self, result: "FrameResult", frame: "Frame") -> SegmentedFrame:
+        from univs_service.worker.convert import result_to_event
+
+        return SegmentedFrame(result_to_event(result, 1, self._weights), _pixels(frame))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

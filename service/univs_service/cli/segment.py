@@ -37,7 +37,9 @@ def segment(
     ] = None,
     short_side: Annotated[
         int | None,
-        typer.Option(min=32, help="Short side the network sees, pixels; in process only.", show_default="384"),
+        typer.Option(
+            min=32, help="Short side the network sees, pixels; in process only.", show_default="as the weights say"
+        ),
     ] = None,
     to_frame: Annotated[int | None, typer.Option(min=0, help="Last frame, inclusive; the end when left out.")] = None,
 ) -> None:

@@ -8,11 +8,11 @@ from typing import Self
 import torch
 
 from univs.inference import snapshot
-from univs.inference.options import InferenceOptions, paper
+from univs.inference.options import InferenceOptions, options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.prompt_encoder.text import NamesOnly
-from univs.types import BoxPrompt, Clip, Frame, FrameResult
+from univs.types import BoxPrompt, Clip, Compat, Frame, FrameResult
 from univs.types import PromptKind as QueryKind
 from univs.weights import WeightsInfo, load
 from univs_service.messages import ModelInfo, PromptKind
@@ -36,7 +36,7 @@ class Engine:
         self._is_trained_for_text = QueryKind.EXPRESSION in info.trained_for
         if model.text_encoder is not None and not self._is_trained_for_text:
             model.text_encoder = NamesOnly(model.text_encoder, info.name)
-        self._options = options or paper()
+        self._options = options or options_for(info.compat)
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -54,12 +54,14 @@ class Engine:
             extra={
                 "model": info.name,
                 "is_trained": info.is_trained,
+                "compat": info.compat,
                 "note": info.note,
                 "threads": torch.get_num_threads(),
                 "load_s": round(time.monotonic() - started_s, 2),
             },
         )
-        options = paper(settings.short_side_px)
+        compat = info.compat if settings.compat is None else Compat(settings.compat)
+        options = options_for(compat, settings.short_side_px)
         if model.device.type != "cpu":
             options = replace(options, object_tile=_GPU_TILE)
         return cls(model.optimize_for_inference(), info, options)
@@ -82,8 +84,8 @@ class Engine:
         segmenter = self.open(_WARM_UP_SIZE)
         segmenter.add_prompt(BoxPrompt(1, 0, (0.25, 0.25, 0.75, 0.75)))
         image = torch.zeros((3, *_WARM_UP_SIZE), dtype=torch.uint8)
-        results = self.step(segmenter, Frame(0, 0, PUSHED_TIME_BASE, image))
-        assert len(results.objects) == 1, "one object was prompted"
+        results = self.step(segmenter, Frame(0, 0, PUSHED_TIME_BASE, image)) + self.finish(segmenter)
+        assert [len(result.objects) for result in results] == [1], "one frame, in which one object was prompted"
         return time.monotonic() - started_s
 
     def open(self, frame_size: tuple[int, int]) -> VideoSegmenter:
@@ -102,10 +104,9 @@ class Engine:
         """Give a segmenter's state as bytes; prompts for frames to come are not in it."""
         return snapshot.take(segmenter)
 
-    def step(self, segmenter: VideoSegmenter, frame: Frame) -> FrameResult:
-        """Segment the next frame."""
-        (result,) = segmenter.step(Clip((frame,)))
-        return result
+    def step(self, segmenter: VideoSegmenter, frame: Frame) -> list[FrameResult]:
+        """Segment the next frame; give the results that are complete, of this frame or of earlier ones."""
+        return segmenter.step(Clip((frame,)))
 
     def finish(self, segmenter: VideoSegmenter) -> list[FrameResult]:
         """End a video: give the results that still waited; none where each step answers its own frame."""

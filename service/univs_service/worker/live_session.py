@@ -9,6 +9,7 @@ themselves: there the order of the log says everything.
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -271,14 +272,14 @@ class LiveSession:
         run = self._memory.run
         assert run is not None, "step() of a session that is not runnable"
         started_s = time.monotonic()
-        has_result = False
+        num_results = 0
         if run.to_frame is not None and self._memory.next_frame > run.to_frame:
             self._end_run(run, "to_frame")
         else:
-            has_result = self._run_frame(run)
+            num_results = self._run_frame(run)
         with self._metrics.stage_seconds.labels("publish").time():
             self.settle()
-        if has_result:
+        for _ in range(num_results):
             self._observe_result(started_s)
         if self._frames_since_snapshot >= self._settings.snapshot_every and not self.is_over:
             self._save_snapshot()
@@ -293,8 +294,8 @@ class LiveSession:
             self._metrics.inter_frame_seconds.observe(now_s - self._last_result_s)
         self._last_result_s = now_s
 
-    def _run_frame(self, run: Run) -> bool:
-        """Run the next frame; tell whether it has a result."""
+    def _run_frame(self, run: Run) -> int:
+        """Run the next frame; count the results it gives, its own or those of earlier frames."""
         try:
             with self._metrics.stage_seconds.labels("decode").time():
                 frame = self._read_frame()
@@ -306,22 +307,21 @@ class LiveSession:
             self._segmenter.skip(self._memory.next_frame)
             return False
         if frame is None:
-            for waiting in self._segmenter.finish():
-                self._write_result(run, waiting)
+            self._write_results(run, self._segmenter.finish())
             self._end_run(run, "end")
             return False
         with self._metrics.stage_seconds.labels("model").time():
-            result = self._segmenter.step(frame)
+            results = self._segmenter.step(frame)
         self._frames_since_snapshot += 1
-        return self._write_result(run, result)
+        return self._write_results(run, results)
 
-    def _write_result(self, run: Run, result: FrameResult) -> bool:
-        """Publish a result; tell whether its frame belongs to the run."""
-        if result.frame_index < run.first_frame:
-            return False
+    def _write_results(self, run: Run, results: Sequence[FrameResult]) -> int:
+        """Publish the results whose frames belong to the run; count them."""
         weights = convert.weights_label(self._engine.info)
-        self._events.write(convert.result_to_event(result, run.run_id, weights))
-        return True
+        wanted = [result for result in results if result.frame_index >= run.first_frame]
+        for result in wanted:
+            self._events.write(convert.result_to_event(result, run.run_id, weights))
+        return len(wanted)
 
     def _read_frame(self) -> Frame | None:
         memory = self._memory

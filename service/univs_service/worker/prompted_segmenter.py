@@ -97,13 +97,18 @@ class PromptedSegmenter:
         memory.next_frame = min([first_frame, *prompted])  # objects that were removed later have their say until then
         self._segmenter.skip_to(memory.next_frame)
 
-    def step(self, frame: Frame) -> FrameResult:
-        """Segment the next frame, after everything that was to be taken before it."""
+    def step(self, frame: Frame) -> list[FrameResult]:
+        """Segment the next frame, after everything that was to be taken before it; give the results that are complete.
+
+        Frames between the last one and this one had no picture.
+        """
         self._take_due(frame.index)
-        result = self._engine.step(self._segmenter, frame)
+        if frame.index > self._memory.next_frame:
+            self._segmenter.next_frame = frame.index
+        results = self._engine.step(self._segmenter, frame)
         self._memory.next_frame = frame.index + 1
         self._memory.has_stepped = True
-        return result
+        return results
 
     def finish(self) -> list[FrameResult]:
         """Give the results that waited for frames which will not come."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from univs.data.formats.davis import Davis2016
 from univs.evaluation.run import PromptChoice, evaluate_vos, prompt_of
 from univs.evaluation.trackers import CopyTracker, FlowTracker, SegmenterTracker
 from univs.evaluation.vos import Mask
-from univs.inference.options import paper
-from univs.types import BoxPrompt, MaskPrompt, PointPrompt, VisualPrompt
+from univs.inference.options import options_for, paper
+from univs.types import BoxPrompt, Compat, MaskPrompt, PointPrompt, VisualPrompt
 
 _NUM_FRAMES = 5
 
@@ -40,22 +41,60 @@ class PerfectTracker:
     def __init__(self) -> None:
         self._position = 0
 
-    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> Mask:
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
         assert image.shape[0] == 3
         assert prompt.frame_index == 0
-        return mask
+        return [mask]
 
-    def follow(self, image: Tensor) -> Mask:
+    def follow(self, image: Tensor) -> list[Mask]:
         self._position += 1
         mask = np.zeros(image.shape[-2:], dtype=np.bool_)
         left = 20 + 3 * self._position
         mask[40:70, left : left + 30] = True
-        return mask
+        return [mask]
+
+    def finish(self) -> list[Mask]:
+        return []
+
+
+class LateTracker(PerfectTracker):
+    """Knows the answer two frames later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: list[Mask] = []
+
+    def start(self, image: Tensor, prompt: VisualPrompt, mask: Mask) -> list[Mask]:
+        self._known = super().start(image, prompt, mask)
+        return []
+
+    def follow(self, image: Tensor) -> list[Mask]:
+        self._known += super().follow(image)
+        return [self._known.pop(0)] if self._position >= 2 else []
+
+    def finish(self) -> list[Mask]:
+        return self._known
 
 
 def test_perfect_tracker_scores_one_on_the_frames_that_count(source: Davis2016) -> None:
     report = evaluate_vos(source, PerfectTracker, PromptChoice.MASK)
     assert (report.region, report.boundary, report.mean) == (1.0, 1.0, 1.0)
+    assert [clip.num_frames for clip in report.clips] == [_NUM_FRAMES - 2]
+
+
+def test_masks_that_come_late_belong_to_their_own_frames(source: Davis2016) -> None:
+    seen: list[int] = []
+    report = evaluate_vos(
+        source, LateTracker, PromptChoice.MASK, on_frame=lambda _clip, position: seen.append(position)
+    )
+    assert (report.region, report.boundary, report.mean) == (1.0, 1.0, 1.0)
+    assert seen == list(range(_NUM_FRAMES))
+
+
+def test_windows_of_several_frames_can_be_evaluated(source: Davis2016) -> None:
+    model, _ = weights.load("tiny")
+    options = replace(options_for(Compat.RELEASED, 64), clip_length=3, tokens_per_frame=8, memory_frames=3)
+    report = evaluate_vos(source, lambda: SegmenterTracker(model, options), PromptChoice.MASK)
     assert [clip.num_frames for clip in report.clips] == [_NUM_FRAMES - 2]
 
 
