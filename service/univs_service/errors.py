@@ -160,7 +160,7 @@ class UploadTooLargeError(TooLargeError):
 
 
 class PushedFrameTooLargeError(TooLargeError):
-    """A pushed frame is larger than `max_pushed_frame_bytes`. The socket is closed with 4413."""
+    """A pushed frame has more bytes than a frame of its session can need. It gets `frame.error`."""
 
     code, title = "frame_too_large", "The frame is too large"
 
@@ -220,7 +220,7 @@ class FrameSizeError(InvalidInputError):
 
 
 class BadFrameError(InvalidInputError):
-    """A pushed frame is not of the encoding or size that was announced. The socket is closed with 4422."""
+    """A pushed frame is damaged, or not of the encoding or size that was announced. It gets `frame.error`."""
 
     code, title = "bad_frame", "The pushed frame is not usable"
 

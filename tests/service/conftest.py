@@ -196,7 +196,7 @@ class Service:
 
     async def start_push(self, **fields: Any) -> str:
         """Start a session for pushed frames; give its id."""
-        return await self._start({"source": {"kind": "push", "width": WIDTH, "height": HEIGHT}, **fields})
+        return await self._start({"source": {"kind": "push", "width": WIDTH, "height": HEIGHT}} | fields)
 
     async def _start(self, body: dict[str, Any]) -> str:
         response = await self.http.post("/v1/sessions", json=body)

@@ -116,7 +116,7 @@ class EventStream:
         raise StopAsyncIteration
 
     async def push_frame(self, frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | None = None) -> None:
-        """Send a frame of a push session: uint8 [H, W, 3] RGB, or the bytes of a PNG file.
+        """Send a frame of a push session: uint8 [H, W, 3] RGB, or the bytes of a PNG, WebP or JPEG file.
 
         Args:
             frame_index: from 0, rising by one.

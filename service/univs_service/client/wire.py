@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from univs_service.messages import ErrorMessage, FrameHeader, Pong, Ready, StreamEvent
+from univs_service.messages import ErrorMessage, FrameHeader, PictureEncoding, Pong, Ready, StreamEvent
 
 SUBPROTOCOL = "univs.v1+json"
 _ENVELOPE = struct.Struct("<BBHIQ")  # version, kind, flags, length of the JSON header, frame index
 _VERSION = 1
 _KIND_INPUT_FRAME = 1
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 ServerMessage: TypeAlias = StreamEvent | Ready | Pong | ErrorMessage
 
@@ -54,13 +53,11 @@ def write_frame(frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | N
 
     Args:
         frame_index: counted from 0, rising by one.
-        image: uint8 [H, W, 3], RGB, at the size the session was made with; or the bytes of a PNG file.
+        image: uint8 [H, W, 3], RGB, at the size the session was made with; or the bytes of a PNG, WebP or JPEG file.
         pts: in units of 1/90000 s; left out, the service counts with the session's frame rate.
     """
     if isinstance(image, bytes):
-        if not image.startswith(_PNG_SIGNATURE):
-            raise ValueError(f"expected the bytes of a PNG file, got {image[:8]!r}; give an array for raw pixels")
-        header, payload = FrameHeader(encoding="png", pts=pts), image
+        header, payload = FrameHeader(encoding=_encoding_of(image), pts=pts), image
     else:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"a frame must be uint8 [H, W, 3], got {image.dtype} {image.shape}")
@@ -68,3 +65,13 @@ def write_frame(frame_index: int, image: NDArray[np.uint8] | bytes, pts: int | N
     header_bytes = header.model_dump_json(exclude_none=True).encode()
     envelope = _ENVELOPE.pack(_VERSION, _KIND_INPUT_FRAME, 0, len(header_bytes), frame_index)
     return b"".join((envelope, header_bytes, payload))
+
+
+def _encoding_of(file: bytes) -> PictureEncoding:
+    if file.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if file.startswith(b"RIFF") and file[8:12] == b"WEBP":
+        return "webp"
+    if file.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    raise ValueError(f"expected the bytes of a PNG, WebP or JPEG file, got {file[:12]!r}; give an array for raw pixels")

@@ -1,4 +1,9 @@
-"""Pushed frames: read the binary envelope, check the picture, put it into the session's folder."""
+"""Pushed frames: read the binary envelope, check its size, put the picture into the session's folder.
+
+A message that is no frame closes the socket: nobody knows which frame it was. A frame that cannot be used takes its
+number, gets `frame.error`, and the next one is welcome. Pictures are decoded by the worker, which says the same of a
+damaged one.
+"""
 
 import asyncio
 import struct
@@ -7,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from univs_service.errors import BadFrameError, BadMessageError, PushedFrameTooLargeError
+from univs_service.errors import BadFrameError, BadMessageError, PushedFrameTooLargeError, ServiceError
 from univs_service.gateway.uploads import storage_errors
 from univs_service.messages import FrameHeader, PushFrame, PushSource
 from univs_service.store import paths
@@ -16,8 +21,6 @@ from univs_service.store.records import SessionSpec
 _ENVELOPE = struct.Struct("<BBHIQ")  # version, kind, flags, length of the JSON header, frame index
 _VERSION, _KIND_INPUT_FRAME = 1, 1
 _MAX_HEADER_BYTES = 4096
-_PNG_START = struct.Struct(">8sI4sII")  # signature, length and name of the first chunk, width, height
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PTS_PER_S = 90000
 _SLACK_BYTES = 65536  # a PNG of noise is a little larger than its pixels
 
@@ -32,32 +35,30 @@ class InputFrame:
 
 
 def read_frame(message: bytes, spec: SessionSpec) -> InputFrame:
-    """Read and check one binary message.
+    """Read the envelope of one binary message.
 
     Raises:
         BadMessageError: when it is no frame in our envelope.
-        PushedFrameTooLargeError: when it is larger than a frame of the session can be.
-        BadFrameError: when the picture is not of the encoding or size that was announced.
     """
-    source = spec.source
-    if not isinstance(source, PushSource):
-        raise BadMessageError("expected text messages in a session on a stored video, got a binary one")
-    frame_bytes = 3 * source.width * source.height
-    if len(message) > frame_bytes + _SLACK_BYTES:
-        raise PushedFrameTooLargeError(
-            f"expected at most {frame_bytes + _SLACK_BYTES} bytes in a frame of {source.width} x {source.height}, "
-            f"got {len(message)}; push frames of the size that the session was made with"
+    if not isinstance(spec.source, PushSource):
+        raise BadMessageError("expected text messages in a session whose frames are not pushed, got a binary one")
+    return _open_envelope(message)
+
+
+def find_fault(frame: InputFrame, source: PushSource) -> ServiceError | None:
+    """Say what is wrong with the bytes of a frame, as far as their number tells."""
+    frame_bytes, num_bytes = 3 * source.width * source.height, len(frame.payload)
+    if frame.header.encoding == "raw" and num_bytes != frame_bytes:
+        return BadFrameError(
+            f"expected {frame_bytes} bytes of raw rgb24 for {source.width} x {source.height}, "
+            f"got {num_bytes}; rows run from the top without padding"
         )
-    frame = _open_envelope(message)
-    if frame.header.encoding == "raw":
-        if len(frame.payload) != frame_bytes:
-            raise BadFrameError(
-                f"expected {frame_bytes} bytes of raw rgb24 for {source.width} x {source.height}, "
-                f"got {len(frame.payload)}; rows run from the top without padding"
-            )
-    else:
-        _check_png(frame.payload, source)
-    return frame
+    if num_bytes > frame_bytes + _SLACK_BYTES:
+        return PushedFrameTooLargeError(
+            f"expected at most {frame_bytes + _SLACK_BYTES} bytes in a frame of {source.width} x {source.height}, "
+            f"got {num_bytes}; push frames of the size that the session was made with"
+        )
+    return None
 
 
 def _open_envelope(message: bytes) -> InputFrame:
@@ -74,23 +75,10 @@ def _open_envelope(message: bytes) -> InputFrame:
         header = FrameHeader.model_validate_json(message[_ENVELOPE.size : end])
     except ValidationError as error:
         raise BadMessageError(
-            'expected a JSON header such as {"encoding": "png"}, '
+            'expected a JSON header such as {"encoding": "png"} (or raw, webp, jpeg), '
             f"got one with {error.error_count()} errors, the first: {error.errors()[0]['msg']}"
         ) from error
     return InputFrame(frame_index, header, memoryview(message)[end:])
-
-
-def _check_png(payload: memoryview, source: PushSource) -> None:
-    if len(payload) < _PNG_START.size:
-        raise BadFrameError(f"expected a PNG file, got {len(payload)} bytes")
-    signature, _, chunk, width, height = _PNG_START.unpack_from(payload)
-    if signature != _PNG_SIGNATURE or chunk != b"IHDR":
-        raise BadFrameError(f"expected a PNG file, got bytes that begin with {signature!r}; or push raw rgb24")
-    if (width, height) != (source.width, source.height):
-        raise BadFrameError(
-            f"expected a picture of {source.width} x {source.height} pixels, got {width} x {height}; "
-            "scale it, or start a session of that size"
-        )
 
 
 async def spool_frame(data_dir: Path, spec: SessionSpec, frame: InputFrame) -> PushFrame:

@@ -7,7 +7,15 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from univs_service.errors import BadRequestError, PromptConflictError, TooLargeError, TooManyError, UnknownModelError
+from univs_service.errors import (
+    BadRequestError,
+    FrameSizeError,
+    InvalidInputError,
+    PromptConflictError,
+    TooLargeError,
+    TooManyError,
+    UnknownModelError,
+)
 from univs_service.gateway.commands import check_range
 from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
 from univs_service.gateway.problems import invalid_input
@@ -15,6 +23,7 @@ from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
 from univs_service.gateway.uploads import IncomingVideo, check_declared_size, read_video, store_video
 from univs_service.messages import (
+    FieldError,
     Incoming,
     ModelInfo,
     PromptIn,
@@ -23,6 +32,7 @@ from univs_service.messages import (
     Video,
     VideoSource,
 )
+from univs_service.settings import Settings
 from univs_service.store.records import SessionSpec
 
 Parsed = TypeVar("Parsed")
@@ -49,6 +59,7 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
         if isinstance(wish.source, VideoSource):
             video = await read_video(gateway, wish.source.video_id)
     models = await gateway.models()
+    _check_live(wish, gateway.settings)
     spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
     _check_counts(wish.prompts, gateway)
     _check_ids(wish.prompts)
@@ -148,6 +159,22 @@ def _make_spec(wish: SessionIn, video: Video | None, model: str) -> SessionSpec:
         auto_start=wish.auto_start,
         created_at=time.time(),
     )
+
+
+def _check_live(wish: SessionIn, settings: Settings) -> None:
+    """Refuse what live frames cannot do: be too large, or begin in the middle."""
+    if isinstance(wish.source, VideoSource):
+        return
+    if wish.from_frame:
+        raise InvalidInputError(
+            f"expected from_frame 0 in a session with live frames, got {wish.from_frame}; they count from 0",
+            errors=[FieldError(loc=["from_frame"], msg="must be 0")],
+        )
+    if isinstance(wish.source, PushSource) and wish.source.width * wish.source.height > settings.max_frame_pixels:
+        raise FrameSizeError(
+            f"expected at most {settings.max_frame_pixels} pixels in a frame, "
+            f"got {wish.source.width} x {wish.source.height}; scale the frames down"
+        )
 
 
 def _check_ids(prompts: list[PromptIn]) -> None:

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from univs_service.errors import (
-    BadFrameError,
     ForbiddenOriginError,
     FrameOutOfOrderError,
     InternalError,
@@ -24,7 +23,6 @@ _CLOSE_CODES: dict[type[ServiceError], int] = {  # all others: 4000 + the HTTP s
     InternalError: 1011,
     StoreUnavailableError: 1013,
     FrameOutOfOrderError: 4400,
-    BadFrameError: 4422,
 }
 _FAREWELL_S = 5.0
 

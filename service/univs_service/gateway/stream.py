@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from univs_service.errors import (
-    BadFrameError,
     BadMessageError,
     ConflictError,
     FrameOutOfOrderError,
@@ -23,7 +22,7 @@ from univs_service.errors import (
     SupersededError,
 )
 from univs_service.gateway import commands
-from univs_service.gateway.frames import read_frame, spool_frame
+from univs_service.gateway.frames import InputFrame, find_fault, read_frame, spool_frame
 from univs_service.gateway.problems import invalid_input
 from univs_service.gateway.results import make_follower
 from univs_service.gateway.socket import Socket
@@ -32,13 +31,17 @@ from univs_service.messages import (
     Ack,
     ClientMessage,
     CloseSession,
+    DropFrame,
+    FrameCommand,
     Hello,
     InputEnd,
     Ping,
     Pong,
     PromptAdd,
     Propagate,
+    PushSource,
     Ready,
+    RefuseFrame,
     RemoveObject,
 )
 from univs_service.store.follow import EventFollower
@@ -53,7 +56,7 @@ _MAX_REFUSALS = 16  # so many refused messages one after the other, and the sock
 _POLL_S = (0.01, 0.2)  # first and longest wait for room for one more pushed frame
 _LONGEST_LAST_EVENT = 4096
 _REFUSED = (ConflictError, InvalidInputError, SessionEndedError)  # the message is wrong, the connection is not
-_FATAL = (BadFrameError, FrameOutOfOrderError, SupersededError)  # those of them after which no frame can follow
+_FATAL = (FrameOutOfOrderError, SupersededError)  # those of them after which no frame can follow
 
 
 @router.websocket("/v1/sessions/{session_id}/stream")
@@ -263,25 +266,41 @@ class Connection:
             )
         if frame.frame_index < self._next_push:
             return  # sent again after a lost connection: it is there
-        await self._wait_for_room()
-        command = await spool_frame(self._gateway.settings.data_dir, self._spec, frame)
-        await self._gateway.store.append(self._spec, command)
+        await self._gateway.store.append(self._spec, await self._to_command(frame))
         self._next_push += 1
-        self._gateway.metrics.pushed_frames.labels(command.encoding).inc()
+        self._gateway.metrics.pushed_frames.labels(frame.header.encoding).inc()
         self._gateway.metrics.pushed_frame_bytes.inc(len(message))
+
+    async def _to_command(self, frame: InputFrame) -> FrameCommand:
+        """Decide what becomes of a frame: it is kept for the worker, refused, or dropped for want of room."""
+        source = self._spec.source
+        assert isinstance(source, PushSource), "read_frame() refuses frames of other sessions"
+        fault = find_fault(frame, source)
+        if fault is not None:
+            await self._wait_for_room()
+            return RefuseFrame(frame_index=frame.frame_index, problem=fault.to_problem())
+        if source.when_full == "wait":
+            await self._wait_for_room()
+        elif not await self._has_room():
+            return DropFrame(frame_index=frame.frame_index, reason="overload")
+        return await spool_frame(self._gateway.settings.data_dir, self._spec, frame)
 
     async def _wait_for_room(self) -> None:
         """Wait until fewer than `max_inflight_frames` pushed frames have no result; the client waits meanwhile."""
         pause_s, longest_s = _POLL_S
-        while self._next_push - self._next_frame >= self._gateway.settings.max_inflight_frames:
-            state = await self._gateway.store.read_state(PRINCIPAL, self._spec.session_id)
-            self._next_frame = state.next_frame
-            if state.is_ended:
-                return
-            if self._next_push - self._next_frame >= self._gateway.settings.max_inflight_frames:
-                await self._touch()
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, longest_s)
+        while not await self._has_room():
+            await self._touch()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, longest_s)
+
+    async def _has_room(self) -> bool:
+        """Say whether one more frame may wait for its result; a session that has ended says no to it itself."""
+        limit = self._gateway.settings.max_inflight_frames
+        if self._next_push - self._next_frame < limit:
+            return True
+        state = await self._gateway.store.read_state(PRINCIPAL, self._spec.session_id)
+        self._next_frame = state.next_frame
+        return state.is_ended or self._next_push - self._next_frame < limit
 
 
 def _is_last(event: bytes) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from univs_service.messages.base import Incoming
+from univs_service.messages.base import Incoming, Problem
 from univs_service.messages.prompts import PromptIn
 
 
@@ -30,6 +30,10 @@ class Propagate(Incoming):
     to_frame: int | None = Field(default=None, ge=0)
 
 
+PictureEncoding: TypeAlias = Literal["png", "webp", "jpeg"]
+FrameEncoding: TypeAlias = Literal["raw"] | PictureEncoding
+
+
 class PushFrame(Incoming):
     """A pushed frame lies in the session's spool folder under `name`."""
 
@@ -37,7 +41,26 @@ class PushFrame(Incoming):
     frame_index: int = Field(ge=0)
     pts: int
     name: str
-    encoding: Literal["png", "raw"]
+    encoding: FrameEncoding
+
+
+class RefuseFrame(Incoming):
+    """A frame was pushed that cannot be used: it takes its number and gets an error instead of a result."""
+
+    type: Literal["frame.refuse"] = "frame.refuse"
+    frame_index: int = Field(ge=0)
+    problem: Problem
+
+
+class DropFrame(Incoming):
+    """A frame came when there was no room for it: it takes its number and is dropped."""
+
+    type: Literal["frame.drop"] = "frame.drop"
+    frame_index: int = Field(ge=0)
+    reason: str
+
+
+FrameCommand: TypeAlias = Annotated[PushFrame | RefuseFrame | DropFrame, Field(discriminator="type")]
 
 
 class InputEnd(Incoming):
@@ -54,5 +77,6 @@ class CloseSession(Incoming):
 
 
 Command: TypeAlias = Annotated[
-    AddPrompt | RemoveObject | Propagate | PushFrame | InputEnd | CloseSession, Field(discriminator="type")
+    AddPrompt | RemoveObject | Propagate | PushFrame | RefuseFrame | DropFrame | InputEnd | CloseSession,
+    Field(discriminator="type"),
 ]

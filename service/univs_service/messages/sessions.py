@@ -33,6 +33,11 @@ class PushSource(Incoming):
     width: int = Field(ge=1, le=16384)
     height: int = Field(ge=1, le=16384)
     fps: float = Field(default=30.0, gt=0, le=1000)
+    when_full: Literal["wait", "drop"] = Field(
+        default="wait",
+        description="what becomes of a frame while `max_inflight_frames` have no result: the sender waits, or it is "
+        "answered by `frame.dropped` with reason `overload`",
+    )
 
 
 Source: TypeAlias = Annotated[VideoSource | PushSource, Field(discriminator="kind")]

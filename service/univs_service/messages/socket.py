@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Incoming, Outgoing, Problem
-from univs_service.messages.commands import CloseSession, InputEnd, Propagate, RemoveObject
+from univs_service.messages.commands import CloseSession, FrameEncoding, InputEnd, Propagate, RemoveObject
 from univs_service.messages.info import Limits
 from univs_service.messages.prompts import PromptIn
 from univs_service.messages.sessions import SessionStatus, Weights
@@ -52,7 +52,7 @@ ClientMessage: TypeAlias = Annotated[
 class FrameHeader(Incoming):
     """JSON header of a pushed frame, after `<BBHIQ`: version 1, kind 1, flags 0, header length, frame."""
 
-    encoding: Literal["png", "raw"]  # raw: rgb24, rows from the top, no padding
+    encoding: FrameEncoding  # raw: rgb24, rows from the top, no padding
     pts: int | None = None  # in units of 1/90000 s; frame_index / fps when left out
 
 

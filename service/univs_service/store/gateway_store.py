@@ -22,9 +22,12 @@ from univs_service.messages import (
     AddPrompt,
     CloseSession,
     Command,
+    DropFrame,
+    FrameDropped,
     PromptIn,
     Propagate,
     PushFrame,
+    RefuseFrame,
     RemoveObject,
     SessionClosed,
     Video,
@@ -34,6 +37,8 @@ from univs_service.settings import Settings
 from univs_service.store import decode, keys, scripts
 from univs_service.store.connection import connect_async, redis_errors, words
 from univs_service.store.records import SessionSpec, SessionState
+
+_FRAMES = (PushFrame, RefuseFrame, DropFrame)
 
 
 class GatewayStore:
@@ -154,10 +159,11 @@ class GatewayStore:
         session_id = spec.session_id
         if isinstance(command, AddPrompt):
             request_id = command.prompt.prompt_id
-        needs_id = not isinstance(command, PushFrame)  # frames are recognised by their number
+        needs_id = not isinstance(command, _FRAMES)  # frames are recognised by their number
         body = command.model_dump_json()
         reason = command.reason if isinstance(command, CloseSession) else ""
         closed = SessionClosed(seq=1, reason=reason, final_seq=1)
+        dropped = FrameDropped(seq=1, run_id=1, frame_index=0, reason=reason)
         with redis_errors():
             reply = words(
                 await self._append(
@@ -170,8 +176,8 @@ class GatewayStore:
                         session_id, command.type, (request_id or uuid4().hex) if needs_id else "", _digest(body),
                         body, _object_id(command), self._settings.max_objects, self._settings.max_prompts,
                         _start(spec).model_dump_json() if spec.auto_start else "", int(spec.video is None),
-                        command.frame_index if isinstance(command, PushFrame) else 0, closed.model_dump_json(),
-                        round(self._settings.results_retention_s * 1000),
+                        command.frame_index if isinstance(command, _FRAMES) else 0, closed.model_dump_json(),
+                        round(self._settings.results_retention_s * 1000), dropped.model_dump_json(),
                     ],
                 )
             )  # fmt: skip
@@ -204,13 +210,13 @@ class GatewayStore:
                     "start another session"
                 )
             case ["ORDER", expected]:
-                assert isinstance(command, PushFrame)
+                assert isinstance(command, _FRAMES)
                 raise FrameOutOfOrderError(
                     f"expected frame {expected} next, got frame {command.frame_index}; "
                     f"push from frame {expected} on, without holes"
                 )
             case ["INPUT_ENDED"]:
-                raise ConflictError("expected no frame after input.end, got one; start another session")
+                raise ConflictError("expected no frame after the end of the input, got one; start another session")
             case _:
                 assert reply[0] in {"OK", "REPEAT"}, reply
 

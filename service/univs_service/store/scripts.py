@@ -52,7 +52,8 @@ return {'OK'}
 
 # KEYS admit waiting session log seen objects out control
 # ARGV id kind request_id digest json object max_objects max_prompts start_json is_push frame_index
-#      closed_event retention_ms
+#      closed_event retention_ms dropped_event; a session that no worker has seen is closed here, each of its
+#      frames dropped first
 # -> OK | REPEAT | UNKNOWN | ENDED <status> | CONFLICT | MANY_OBJECTS | MANY_PROMPTS
 #    | ORDER <expected> | INPUT_ENDED
 APPEND = (
@@ -73,8 +74,15 @@ if is_ended(status) then return {'ENDED', status} end
 if kind == 'close' and status == 'queued' then
   redis.call('XDEL', KEYS[1], redis.call('HGET', KEYS[3], 'admit_id'))
   redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('XADD', KEYS[7], '1-0', 'e', ARGV[12])
-  redis.call('HSET', KEYS[3], 'status', 'closed', 'last_seq', 1)
+  local frames = tonumber(redis.call('HGET', KEYS[3], 'next_push'))
+  local dropped, closed = cjson.decode(ARGV[14]), cjson.decode(ARGV[12])
+  for n = 1, frames do
+    dropped.seq, dropped.frame_index = n, n - 1
+    redis.call('XADD', KEYS[7], n .. '-0', 'e', cjson.encode(dropped))
+  end
+  closed.seq, closed.final_seq = frames + 1, frames + 1
+  redis.call('XADD', KEYS[7], (frames + 1) .. '-0', 'e', cjson.encode(closed))
+  redis.call('HSET', KEYS[3], 'status', 'closed', 'last_seq', frames + 1, 'next_frame', frames)
   expire_all(3, 8, ARGV[13])
   return {'OK'}
 end
@@ -88,7 +96,7 @@ if kind == 'prompt.add' then
   redis.call('HINCRBY', KEYS[3], 'num_prompts', 1)
 elseif kind == 'object.remove' then
   redis.call('SREM', KEYS[6], ARGV[6])
-elseif kind == 'frame.push' then
+elseif kind == 'frame.push' or kind == 'frame.refuse' or kind == 'frame.drop' then
   if redis.call('HGET', KEYS[3], 'is_input_ended') == '1' then return {'INPUT_ENDED'} end
   local expected = tonumber(redis.call('HGET', KEYS[3], 'next_push'))
   if tonumber(ARGV[11]) < expected then return {'REPEAT'} end
@@ -214,6 +222,15 @@ end
 # KEYS session out   ARGV epoch first_seq maxlen next_frame num_objects event...
 # -> OK | FENCED | SEQ <last seq>
 PUBLISH = _FENCE + _PUBLISH + "return {'OK'}"
+
+# KEYS session   ARGV epoch   -> OK <frames pushed so far> | FENCED; no frame can be pushed any more
+END_INPUT = (
+    _FENCE
+    + """
+redis.call('HSET', KEYS[1], 'is_input_ended', 1)
+return {'OK', redis.call('HGET', KEYS[1], 'next_push')}
+"""
+)
 
 # KEYS session snapshot log   ARGV epoch next_frame log_id seq data   -> OK | FENCED; what it covers may leave the log
 SNAPSHOT = (

@@ -30,6 +30,7 @@ class WorkerStore:
         self._release = register(scripts.RELEASE)
         self._publish = register(scripts.PUBLISH)
         self._snapshot = register(scripts.SNAPSHOT)
+        self._end_input = register(scripts.END_INPUT)
         self._finish = register(scripts.FINISH)
         self._lease_ms = round(settings.worker_lease_s * 1000)
         self._seen_admission = "0-0"  # newest entry of the admission stream that `claim` has looked at
@@ -190,6 +191,13 @@ class WorkerStore:
                 args=[lease.epoch, snapshot.next_frame, snapshot.log_id, snapshot.seq, snapshot.data],
             )
         _check(reply, lease)
+
+    def end_input(self, lease: Lease) -> int:
+        """Take no more pushed frames; give how many were taken: each of them must get its event."""
+        with redis_errors():
+            reply = self._end_input(keys=[keys.session(lease.session_id)], args=[lease.epoch])
+        _check(reply, lease)
+        return int(words(reply)[1])
 
     def finish(
         self,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
 
 from univs.types import Frame
 from univs.video import KeyFrame, open_video
 from univs_service.errors import BadFrameError
 from univs_service.messages import PushFrame
+from univs_service.pictures import decode_picture
 
 PUSHED_TIME_BASE = Fraction(1, 90_000)
 
@@ -69,14 +70,17 @@ class PushedFrames:
         Raises:
             BadFrameError: when the file is not what the command says.
         """
-        path = self._folder / push.name
         try:
-            pixels = self._read_png(path) if push.encoding == "png" else self._read_raw(path)
+            data = bytearray((self._folder / push.name).read_bytes())
         except FileNotFoundError as error:
             raise BadFrameError(
                 f"expected pushed frame {push.frame_index} in the spool folder, but it is gone; "
                 "push the frames again in a new session"
             ) from error
+        if push.encoding == "raw":
+            pixels = self._shape(data)
+        else:
+            pixels = decode_picture(bytes(data), push.encoding, self._width, self._height)
         image = torch.from_numpy(pixels).permute(2, 0, 1)  # [3, H, W], strides as the video decoder gives them
         return Frame(push.frame_index, push.pts, PUSHED_TIME_BASE, image)
 
@@ -86,22 +90,10 @@ class PushedFrames:
             if path.stem.isdecimal() and int(path.stem) < before:
                 path.unlink(missing_ok=True)
 
-    def _read_png(self, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        try:
-            with Image.open(path, formats=("PNG",)) as image:
-                self._check(f"a PNG of {image.width} x {image.height}", image.size == (self._width, self._height))
-                return np.array(image.convert("RGB"))
-        except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
-            raise BadFrameError(f"expected a PNG file, got: {error}; encode the frame again") from error
-
-    def _read_raw(self, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        data = bytearray(path.read_bytes())
-        self._check(f"{len(data)} bytes", len(data) == 3 * self._width * self._height)
-        return np.frombuffer(data, dtype=np.uint8).reshape(self._height, self._width, 3)
-
-    def _check(self, got: str, is_good: bool) -> None:
-        if not is_good:
+    def _shape(self, data: bytearray) -> NDArray[np.uint8]:
+        if len(data) != 3 * self._width * self._height:
             raise BadFrameError(
-                f"expected a frame of {self._width} x {self._height} pixels (raw: rgb24 without padding), got {got}; "
+                f"expected {self._width} x {self._height} pixels of rgb24 without padding, got {len(data)} bytes; "
                 "push frames of the size that the session was made with"
             )
+        return np.frombuffer(data, dtype=np.uint8).reshape(self._height, self._width, 3)

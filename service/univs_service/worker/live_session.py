@@ -20,12 +20,14 @@ from univs_service.messages import (
     AddPrompt,
     CloseSession,
     Command,
+    DropFrame,
     InputEnd,
     Problem,
     PromptIn,
     Propagate,
     PushFrame,
     PushSource,
+    RefuseFrame,
     RemoveObject,
     SessionStatus,
 )
@@ -44,6 +46,8 @@ from univs_service.worker.session_events import RunReason, SessionEvents
 from univs_service.worker.spool import Spool
 
 logger = logging.getLogger(__name__)
+
+_SKIPS_A_SNAPSHOT = 256  # frames without a result cost little to repeat, but their commands fill the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class LiveSession:
         self._files: FileFrames | None = None
         self._pushed: PushedFrames | None = None
         self._is_snapshot_due = False
-        self._frames_since_snapshot = 0
+        self._frames_since_snapshot = self._skips_since_snapshot = 0
         self._ending: _Ending | None = None
         self._claimed_s = self._idle_since_s = time.monotonic()
         self._last_result_s: float | None = None
@@ -218,8 +222,8 @@ class LiveSession:
                 self._remove_object(object_id)
             case Propagate(from_frame=from_frame, to_frame=to_frame):
                 self._propagate(from_frame, to_frame)
-            case PushFrame() as push:
-                self._memory.pushed.append(push)
+            case PushFrame() | RefuseFrame() | DropFrame() as arrived:
+                self._memory.pushed.append(arrived)
             case InputEnd():
                 self._memory.is_input_ended = True
             case CloseSession():
@@ -281,7 +285,8 @@ class LiveSession:
             self.settle()
         for _ in range(num_results):
             self._observe_result(started_s)
-        if self._frames_since_snapshot >= self._settings.snapshot_every and not self.is_over:
+        is_due = self._frames_since_snapshot >= self._settings.snapshot_every
+        if (is_due or self._skips_since_snapshot >= _SKIPS_A_SNAPSHOT) and not self.is_over:
             self._save_snapshot()
 
     def _observe_result(self, started_s: float) -> None:
@@ -296,6 +301,15 @@ class LiveSession:
 
     def _run_frame(self, run: Run) -> int:
         """Run the next frame; count the results it gives, its own or those of earlier frames."""
+        match self._memory.pushed:
+            case [RefuseFrame() as refused, *_]:
+                self._memory.pushed.pop(0)
+                self._say.frame_error(run, refused.frame_index, refused.problem)
+                return self._skip()
+            case [DropFrame() as dropped, *_]:
+                self._memory.pushed.pop(0)
+                self._say.frame_dropped(run.run_id, dropped.frame_index, dropped.reason)
+                return self._skip()
         try:
             with self._metrics.stage_seconds.labels("decode").time():
                 frame = self._read_frame()
@@ -304,16 +318,23 @@ class LiveSession:
             return False
         except BadFrameError as error:
             self._say.frame_error(run, self._memory.next_frame, error.to_problem())
-            self._segmenter.skip(self._memory.next_frame)
-            return False
+            return self._skip()
         if frame is None:
             self._write_results(run, self._segmenter.finish())
             self._end_run(run, "end")
             return False
+        for prompt in self._segmenter.take_postponed():
+            self._say.applied(prompt, self._segmenter.revision_of(prompt.object_id))
         with self._metrics.stage_seconds.labels("model").time():
             results = self._segmenter.step(frame)
         self._frames_since_snapshot += 1
         return self._write_results(run, results)
+
+    def _skip(self) -> bool:
+        """Go past the next frame, which has no picture; it has no result."""
+        self._segmenter.skip(self._memory.next_frame)
+        self._skips_since_snapshot += 1
+        return False
 
     def _write_results(self, run: Run, results: Sequence[FrameResult]) -> int:
         """Publish the results whose frames belong to the run; count them."""
@@ -330,13 +351,19 @@ class LiveSession:
             frame = self._files.read(memory.next_frame)
             memory.keyframe = self._files.last_keyframe
             return frame
-        return self._pushed.read(memory.pushed.pop(0)) if memory.pushed else None
+        if not memory.pushed:
+            return None
+        push = memory.pushed.pop(0)
+        assert isinstance(push, PushFrame), "_run_frame() deals with the other kinds"
+        return self._pushed.read(push)
 
     # --- end -------------------------------------------------------------------------------------------------
 
     def fail(self, problem: Problem) -> None:
         """End the session because it cannot go on; `settle` tells the store."""
+        answered = max(self.claim.state.next_frame, self._memory.next_frame)
         self._events.skip_to_published()
+        self._drop_pushed("failed", answered)
         self._is_snapshot_due = False
         self._say.failed(problem)
         self._say.closed("failed")
@@ -390,7 +417,7 @@ class LiveSession:
         self._ending = _Ending(SessionStatus.FAILED, problem)
 
     def _end(self, reason: RunReason | Literal["idle"]) -> None:
-        self._drop_pushed(reason)
+        self._drop_pushed(reason, self._memory.next_frame)
         if self._memory.run is not None and reason != "idle":
             self._say.run_done(self._memory.run, reason, self._memory.next_frame)
         self._say.closed(reason)
@@ -404,10 +431,11 @@ class LiveSession:
         if is_waiting and time.monotonic() - self._idle_since_s > self._settings.session_ttl_s:
             self._end("idle")
 
-    def _drop_pushed(self, reason: str) -> None:
-        left = self._memory.pushed + [item.command for item in self._inbox if isinstance(item.command, PushFrame)]
-        for push in left:
-            self._say.frame_dropped(max(1, self._memory.last_run_id), push.frame_index, reason)
+    def _drop_pushed(self, reason: str, first_frame: int) -> None:
+        """Take no more frames, and answer those that were taken and will not be run: `first_frame` and later."""
+        if self.claim.spec.video is None:
+            for frame_index in range(first_frame, self._store.end_input(self.claim.lease)):
+                self._say.frame_dropped(max(1, self._memory.last_run_id), frame_index, reason)
         self._memory.pushed = []
         self._inbox.clear()
 
@@ -427,6 +455,6 @@ class LiveSession:
             )
         self._metrics.snapshot_bytes.observe(len(data))
         self._is_snapshot_due = False
-        self._frames_since_snapshot = 0
+        self._frames_since_snapshot = self._skips_since_snapshot = 0
         if self._pushed is not None:
             self._pushed.forget(before=self._memory.next_frame)

@@ -131,7 +131,11 @@ class LiveSessions:
             if session.is_failing:  # it cannot even be told so: its lease runs out, and somebody else tries
                 self._drop(session, "failed twice")
                 return
-            session.fail(problem)
+            try:
+                session.fail(problem)
+            except LeaseLostError:
+                self._drop(session, "lease lost")
+                return
             self._guard(session, session.settle)
         if session.is_over and session.session_id in self._sessions:
             self._drop(session, "over")

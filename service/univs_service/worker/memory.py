@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from univs_service.messages import AddPrompt, PromptIn, PushFrame, RemoveObject
+from univs_service.messages import AddPrompt, FrameCommand, PromptIn, RemoveObject
 
 _HEADER = struct.Struct("<I")  # length of the JSON that follows; the segmenter's bytes come after it
 
@@ -40,7 +40,8 @@ class SessionMemory(BaseModel):
     last_run_id: int = 0
     effects: list[Effect] = []  # ascending in `at_frame`; a new run replays them
     num_effective: int = 0  # so many of them the segmenter has taken in this run
-    pushed: list[PushFrame] = []  # frames taken from the log and not segmented yet
+    pushed: list[FrameCommand] = []  # frames taken from the log and not segmented yet
+    postponed: list[PromptIn] = []  # prompts whose frame had no picture: they count from the next one that has
     is_input_ended: bool = False
     unpublished: list[str] = []  # events that were written and perhaps not published
     keyframe: tuple[int, int] | None = None  # index and pts of a place in the file where decoding can start

@@ -66,7 +66,11 @@ class PromptedSegmenter:
             self._take_due(memory.next_frame)
             self._give(prompt)
             self._record(AddPrompt(prompt=prompt))
-        return sum(known.object_id == prompt.object_id for known in prompts_of(memory.effects))
+        return self.revision_of(prompt.object_id)
+
+    def revision_of(self, object_id: int) -> int:
+        """Count the prompts that an object was given."""
+        return sum(known.object_id == object_id for known in prompts_of(self._memory.effects))
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object from the next frame on.
@@ -115,10 +119,20 @@ class PromptedSegmenter:
         return self._engine.finish(self._segmenter)
 
     def skip(self, frame_index: int) -> None:
-        """Leave out the next frame: it cannot be read."""
-        self._memory.next_frame = frame_index + 1
-        self._memory.has_stepped = True
+        """Leave out the next frame: it cannot be read. Its prompts count from the one after it."""
+        self._take_due(frame_index)
+        memory = self._memory
+        memory.next_frame = frame_index + 1
+        memory.has_stepped = True
         self._segmenter.next_frame = frame_index + 1
+        for effect in memory.effects:
+            if effect.command.type == "prompt.add" and effect.command.prompt.frame_index == frame_index:
+                self._postpone(effect, frame_index + 1)
+
+    def take_postponed(self) -> list[PromptIn]:
+        """Give the prompts that waited for a frame with a picture: they count from the next one."""
+        taken, self._memory.postponed = self._memory.postponed, []
+        return taken
 
     def _take_due(self, frame_index: int) -> None:
         memory = self._memory
@@ -132,6 +146,15 @@ class PromptedSegmenter:
                 case RemoveObject(object_id=object_id):
                     self._segmenter.remove_object(object_id)
             memory.num_effective += 1
+
+    def _postpone(self, effect: Effect, frame_index: int) -> None:
+        assert effect.command.type == "prompt.add"
+        memory, before = self._memory, effect.command.prompt
+        prompt = before.model_copy(update={"frame_index": frame_index})
+        effect.command = AddPrompt(prompt=prompt)
+        memory.postponed = [*(known for known in memory.postponed if known != before), prompt]
+        if prompt in prompts_of(memory.effects):  # its object was not removed meanwhile
+            self._give(prompt)
 
     def _give(self, prompt: PromptIn) -> None:
         self._segmenter.add_prompt(prompt_from_message(prompt, self._frame_size))

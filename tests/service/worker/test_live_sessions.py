@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from univs_service.errors import BadFrameError, SessionEndedError
 from univs_service.messages import (
     AddPrompt,
     CloseSession,
+    DropFrame,
     InputEnd,
     PromptIn,
     Propagate,
     PushFrame,
+    RefuseFrame,
     RemoveObject,
     SessionStatus,
 )
@@ -179,7 +182,7 @@ def test_adding_an_object_leaves_the_other_as_it_was(bench: Any, make_box: Any) 
     assert [objects[0] for objects in one.values()] == [objects[0] for objects in two.values()]
 
 
-@pytest.mark.parametrize("encoding", ["raw", "png"])
+@pytest.mark.parametrize("encoding", ["raw", "png", "webp"])
 def test_pushed_frames_give_the_masks_of_the_file(bench: Any, make_box: Any, make_pictures: Any, encoding: str) -> None:
     stored = bench.create("a", [make_box()])
     pushed = bench.create_push("b", [make_box()])
@@ -225,6 +228,72 @@ def test_a_bad_pushed_frame_gets_an_error_and_the_others_results(bench: Any, mak
     assert list(results(events)) == [0, 1, 2, 4, 5]
     assert [event["frame_index"] for event in events if event["type"] == "frame.error"] == [3]
     assert bench.state(spec).status is SessionStatus.DONE
+
+
+def test_frames_without_a_picture_get_their_event_in_order(bench: Any, make_box: Any, make_pictures: Any) -> None:
+    problem = BadFrameError("expected a picture, got none; send another").to_problem()
+    events = []
+    for session_id, num_turns in (("a", 0), ("b", 4), ("c", 6)):
+        spec = bench.create_push(session_id, [make_box(), make_box(object_id=2, frame_index=4)])
+        pictures = make_pictures(10)
+        push_frames(bench, spec, pictures[:3], "raw", is_last=False)
+        bench.send(spec, RefuseFrame(frame_index=3, problem=problem), DropFrame(frame_index=4, reason="overload"))
+        push_frames(bench, spec, pictures, "raw", first=5)
+        bench.worker().turn(num_turns)
+        bench.worker().run_to_end(spec)
+        check_numbering(bench.events(spec))
+        events.append(bench.events(spec))
+    assert events[0] == events[1] == events[2]
+    told = [
+        (event["type"], event["frame_index"]) for event in events[0] if "run_id" in event and "frame_index" in event
+    ]
+    assert told == [
+        *[("frame.result", index) for index in range(3)],
+        ("frame.error", 3),
+        ("frame.dropped", 4),
+        *[("frame.result", index) for index in range(5, 10)],
+    ]
+    (error,) = [event["problem"] for event in events[0] if event["type"] == "frame.error"]
+    assert error["detail"] == problem.detail
+
+
+def test_a_prompt_on_a_frame_without_a_picture_counts_from_the_next(
+    bench: Any, make_box: Any, make_pictures: Any
+) -> None:
+    spec = bench.create_push("a", [make_box(frame_index=1, prompt_id="mine")])
+    push_frames(bench, spec, make_pictures(1), "raw", is_last=False)
+    bench.send(spec, DropFrame(frame_index=1, reason="overload"), DropFrame(frame_index=2, reason="overload"))
+    push_frames(bench, spec, make_pictures(6), "raw", first=3)
+    bench.worker().run_to_end(spec)
+    events = bench.events(spec)
+    applied = [(event["prompt_id"], event["frame_index"]) for event in events if event["type"] == "prompt.applied"]
+    assert applied == [("mine", 1), ("mine", 3)]
+    assert {index: len(objects) for index, objects in results(events).items()} == {0: 0, 3: 1, 4: 1, 5: 1}
+
+
+@pytest.mark.parametrize("way", ["to_frame", "closed", "failed"])
+def test_pushed_frames_that_are_not_run_are_dropped_one_by_one(
+    bench: Any, make_box: Any, make_pictures: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    spec = bench.create_push("a", [make_box()], to_frame=3 if way == "to_frame" else None)
+    push_frames(bench, spec, make_pictures(8), "raw", is_last=False)
+    worker = bench.worker()
+    worker.turn(4)
+    num_run = len(results(bench.events(spec)))
+    assert 0 < num_run <= 4
+    if way == "closed":
+        bench.send(spec, CloseSession())
+    elif way == "failed":
+        monkeypatch.setattr(bench.engine, "step", fail)
+    worker.run_to_end(spec)
+    events = bench.events(spec)
+    check_numbering(events)
+    dropped = [(event["frame_index"], event["reason"]) for event in events if event["type"] == "frame.dropped"]
+    first = 4 if way == "to_frame" else num_run
+    assert dropped == [(index, way) for index in range(first, 8)]
+    assert sorted([*results(events), *(index for index, _ in dropped)]) == list(range(8))
+    with pytest.raises(SessionEndedError):
+        bench.send(spec, DropFrame(frame_index=8, reason="overload"))
 
 
 def test_frames_before_the_damage_get_results(bench: Any, make_box: Any) -> None:
@@ -325,6 +394,10 @@ def test_a_session_that_kills_workers_fails(bench: Any, make_box: Any) -> None:
     assert problem.code == "worker_failed"
 
 
+def fail(*_: object) -> None:
+    raise RuntimeError("a mistake of ours")
+
+
 def push_frames(
     bench: Any,
     spec: SessionSpec,
@@ -341,7 +414,7 @@ def push_frames(
         if encoding == "raw":
             (folder / name).write_bytes(picture.tobytes())
         else:
-            Image.fromarray(picture).save(folder / name)
+            Image.fromarray(picture).save(folder / name, lossless=True)
         bench.send(
             spec,
             PushFrame.model_validate({"frame_index": index, "pts": index, "name": name, "encoding": encoding}),
