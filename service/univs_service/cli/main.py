@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from univs_service.cli.bench import bench
+from univs_service.cli.data import data
 from univs_service.cli.demo import demo
 from univs_service.cli.doctor import doctor
 from univs_service.cli.eval import evaluate
@@ -50,6 +51,7 @@ for _command in (serve, gateway, worker, segment, demo, train, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
 weights.command()(publish)
 app.add_typer(weights, name="weights")
 

@@ -1,6 +1,7 @@
 """DAVIS 2016: one object (or one group) per clip, a folder of pictures and one of masks per clip."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,11 @@ class Davis2016:
             category_ids=(UNKNOWN_CATEGORY,),
             texts=(clip.expression,),
         )
+
+    def paths(self) -> Iterator[Path]:
+        """Give every file of the split."""
+        for clip in self.clips:
+            yield from (*clip.image_paths, *clip.mask_paths)
 
 
 def _open_clip(root: Path, name: str, expression: str) -> DavisClip:
