@@ -11,7 +11,7 @@ from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions
 from univs.inference.prompting import given_mask, prompt_prior
 from univs.inference.quality import consistency, stability
-from univs.inference.reach import within_reach
+from univs.inference.reach import within_boxes, within_reach
 from univs.prompt_encoder.regions import Canvas
 from univs.types import VisualPrompt
 
@@ -66,10 +66,15 @@ def judge_alone(
         covered = prompt_prior(prompts, canvas, logits.device)
         coarse = functional.interpolate(covered[None, None], size=logits.shape, mode="nearest")[0, 0] >= 0.5
         return Judgement(told, coarse, covered, 1.0, 1.0, 1.0, is_visible=bool(told.any()))
-    if options.reach is not None and not prompts:
-        near = within_reach(prior, (logits.shape[0], logits.shape[1]), options.reach, options.reach_margin)
-        if near is not None:
-            logits = torch.where(near, logits, logits.clamp(max=_OUT_OF_REACH))
+    near = None
+    if options.reach is not None:
+        size = (logits.shape[0], logits.shape[1])
+        if prompts:
+            near = within_boxes(prompts, canvas, size)
+        else:
+            near = within_reach(prior, size, options.reach, options.reach_margin)
+    if near is not None:
+        logits = torch.where(near.to(logits.device), logits, logits.clamp(max=_OUT_OF_REACH))
     mask = framing.enlarge(logits[None].float())[0] > 0
     is_believed = bool(prompts) or (
         presence >= options.presence_threshold and similarity > options.consistency_threshold

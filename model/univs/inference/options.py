@@ -52,7 +52,8 @@ class InferenceOptions:
         lost_after_frames: an object unseen for longer is lost rather than occluded.
         reach: from one frame to the next an object moves by at most this share of the square root of its area, plus
             `reach_margin`; what looks like it farther away is not it. None looks everywhere. An object that was not
-            seen in the frame before, or is prompted in this one, may be anywhere. Only the `PRESENCE` judge asks.
+            seen in the frame before, or is prompted in this one, may be anywhere; but in the frame of a box it lies in
+            the box. Only the `PRESENCE` judge asks.
         reach_margin: cells of the 1/8 map.
         minimum_quality: masks less stable than this leave no tokens in the memory.
         object_tile: objects decoded in one pass under strict isolation (padded up to it): 1 wastes nothing on a CPU,

@@ -1,14 +1,19 @@
-"""How far an object can have moved since the frame before: what looks like it farther away is not it.
+"""Where an object may be: in the box drawn around it, or not far from where it was a frame ago.
 
 Beyond the paper. A memory of looks alone takes every car of a row for the one that was prompted, and remembers them.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from univs.prompt_encoder.regions import Canvas
+from univs.types import BoxPrompt, PointPrompt, VisualPrompt
+
+_SLACK = 0.1  # share of a box's sides by which a hasty hand draws it too small
 _IS_OBJECT = 0.25  # share of a cell that the object covered
 
 
@@ -32,3 +37,28 @@ def within_reach(prior: Tensor, size: tuple[int, int], reach: float, margin: int
     for kernel in ((2 * radius + 1, 1), (1, 2 * radius + 1)):  # a square, side by side: two lines cost less
         grown = functional.max_pool2d(grown, kernel, stride=1, padding=(kernel[0] // 2, kernel[1] // 2))
     return functional.interpolate(grown, size=size, mode="nearest")[0, 0] > 0
+
+
+def within_boxes(prompts: Sequence[VisualPrompt], canvas: Canvas, size: tuple[int, int]) -> Tensor | None:
+    """Mark where an object may be in the frame in which boxes were drawn around it, with some slack.
+
+    Args:
+        prompts: all that was said of the object in this frame.
+        canvas: sizes of the frame.
+        size: (H, W) of the answer, on the padded picture.
+    Returns:
+        Bool [H, W]; None where nothing limits the object: no box, or a scribble or a positive click beside it that may
+        point outside.
+    """
+    boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
+    others = [prompt for prompt in prompts if not isinstance(prompt, BoxPrompt)]
+    if not boxes or any(not isinstance(prompt, PointPrompt) or any(prompt.is_positive) for prompt in others):
+        return None
+    near = torch.zeros(size, dtype=torch.bool)
+    for box in boxes:
+        left, top, right, bottom = box.box_xyxy
+        slack_x, slack_y = _SLACK * (right - left), _SLACK * (bottom - top)
+        corners = torch.tensor([[left - slack_x, top - slack_y], [right + slack_x, bottom + slack_y]])
+        (x0, y0), (x1, y1) = (canvas.to_padded(corners) * torch.tensor([size[1], size[0]])).tolist()
+        near[max(0, math.floor(y0)) : math.ceil(y1), max(0, math.floor(x0)) : math.ceil(x1)] = True
+    return near

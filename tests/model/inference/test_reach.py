@@ -2,7 +2,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from univs.inference.reach import within_reach
+from univs.inference.reach import within_boxes, within_reach
+from univs.prompt_encoder.regions import Canvas
+from univs.types import BoxPrompt, PointPrompt, ScribblePrompt
+
+CANVAS = Canvas(content_px=(96, 150), padded_px=(96, 160), grid=(12, 20))
+BOX = BoxPrompt(1, 0, (0.2, 0.5, 0.6, 1.0))
 
 
 def square(top: int, left: int, side: int) -> torch.Tensor:
@@ -34,3 +39,19 @@ def test_the_object_itself_is_always_within_reach_and_more_reach_never_takes_awa
     assert farther is not None
     assert bool((near | ~(prior > 0)).all())
     assert bool((farther | ~near).all())
+
+
+def test_an_object_lies_in_the_box_drawn_around_it_and_a_little_beyond() -> None:
+    near = within_boxes([BOX, PointPrompt(1, 0, ((0.9, 0.1),), (False,))], CANVAS, (24, 40))
+    assert near is not None
+    expected = torch.zeros(24, 40, dtype=torch.bool)
+    expected[10:24, 6:24] = True  # x: 0.16 to 0.64 of 37.5 columns, y: 0.45 to 1.05 of 24 rows
+    assert torch.equal(near, expected)
+
+
+def test_what_may_point_outside_the_box_lifts_the_limit() -> None:
+    click = PointPrompt(1, 0, ((0.9, 0.1),), (True,))
+    scribble = ScribblePrompt(1, 0, ((0.1, 0.1), (0.8, 0.4)))
+    assert within_boxes([click], CANVAS, (24, 40)) is None
+    assert within_boxes([BOX, click], CANVAS, (24, 40)) is None
+    assert within_boxes([BOX, scribble], CANVAS, (24, 40)) is None
