@@ -16,6 +16,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from univs import rle
 from univs.rle import Rle
 
 
@@ -145,6 +146,52 @@ class MaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """One region of a picture that is divided among segments; regions never overlap."""
+
+    segment_id: int  # from 1 up, the same in all frames of a video
+    object_id: int | None  # the object it is; None for stuff, which several may share, and for pixels of a category
+    class_index: int  # row of the vocabulary
+    label: str
+    is_thing: bool
+    score: float  # in [0, 1]
+    area_fraction: float  # share of the frame's pixels
+    mask: Rle  # at the size of the frame
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMap:
+    """A picture divided among segments; pixels of none of them are void."""
+
+    size: tuple[int, int]  # (height, width) in pixels
+    segments: tuple[Segment, ...]  # in ascending id
+
+    def segment_ids(self) -> Tensor:
+        """Give the segment of each pixel, 0 where there is none: int32 [H, W]."""
+        return self._painted([segment.segment_id for segment in self.segments], void=0)
+
+    def class_indices(self) -> Tensor:
+        """Give the category of each pixel, -1 where there is none: int32 [H, W]."""
+        return self._painted([segment.class_index for segment in self.segments], void=-1)
+
+    def _painted(self, values: list[int], void: int) -> Tensor:
+        picture = torch.full(self.size, void, dtype=torch.int32)
+        for segment, value in zip(self.segments, values, strict=True):
+            picture[torch.from_numpy(rle.decode(segment.mask))] = value
+        return picture
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEntity:
+    """What one object of a video may be, and how sure that is; one object may have several."""
+
+    object_id: int
+    class_index: int  # row of the vocabulary
+    label: str
+    score: float  # in [0, 1], over the whole video
+
+
+@dataclass(frozen=True, slots=True)
 class FrameResult:
     """All answers for one frame, objects in ascending id."""
 
@@ -153,6 +200,8 @@ class FrameResult:
     time_base: Fraction
     size: tuple[int, int]  # (height, width) in pixels
     objects: tuple[MaskResult, ...]
+    semantic: SegmentMap | None = None  # one segment for each category, where it was asked for
+    panoptic: SegmentMap | None = None  # one segment for each thing and each category of stuff, where asked for
 
 
 class PromptKind(StrEnum):

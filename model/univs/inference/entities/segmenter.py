@@ -1,0 +1,285 @@
+"""Category-specified segmentation of one video: names and frames in, entities, categories or segments of pixels out.
+
+A window reads as the paper's streaming process: follow the entities that are known, as prompts; every few windows look
+for new ones with the learnable queries; answer. Instances, a semantic map and a panoptic map are answers of one stream.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from univs.inference.answers import mask_result
+from univs.inference.entities.admission import Arrival
+from univs.inference.entities.detection import Detections, candidates, detect
+from univs.inference.entities.entity import Entity
+from univs.inference.entities.following import WindowPlace, follow_alone, follow_together
+from univs.inference.entities.options import Answer, ClassMemory, EntityOptions, SemanticSource, paper_entities
+from univs.inference.entities.panoptic import SegmentLedger, divide
+from univs.inference.entities.ranking import rank
+from univs.inference.entities.semantic import semantic_map
+from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.frame_window import FrameWindow
+from univs.inference.framing import Framing
+from univs.inference.options import Judge
+from univs.inference.video_memory import VideoMemory
+from univs.inference.window import WindowFrame
+from univs.model import UniVS
+from univs.types import Clip, ClipFeatures, FrameResult, MaskResult, ObjectState, RankedEntity, SegmentMap
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A frame that has left the window and waits for its answer."""
+
+    frame: WindowFrame
+    semantic: SegmentMap | None
+
+
+class EntitySegmenter:
+    """Find and follow everything of some categories in one video.
+
+    Args:
+        model: the network, in evaluation mode; many segmenters may share it.
+        vocabulary: the categories.
+        frame_size: (height, width) of every frame, in pixels.
+        answers: what is given for each frame; may be changed while the video runs.
+        options: how; our own semantics when left out.
+    """
+
+    def __init__(
+        self,
+        model: UniVS,
+        vocabulary: Vocabulary,
+        frame_size: tuple[int, int],
+        answers: Iterable[Answer] = (Answer.INSTANCES,),
+        options: EntityOptions | None = None,
+    ) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+        self.options = options or paper_entities()
+        self.answers = frozenset(answers)
+        inference = self.options.inference
+        self.framing = Framing.fit(frame_size, inference.short_side_px, inference.long_side_max_px)
+        self.memory = VideoMemory.open(model, inference, self.framing)
+        self._window = FrameWindow(model, inference, self.framing)
+        self._entities: dict[int, Entity] = {}
+        self._waiting: list[_Waiting] = []
+        self._found: Detections | None = None  # what the learnable queries said of the window, if they were asked
+        self._ledger = SegmentLedger()
+        self._next_id = 1
+        self._num_windows = 0  # so far
+        self._num_slots = 0  # windows whose category scores are remembered
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Name the entities that are followed, ascending."""
+        return tuple(sorted(self._entities))
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """Give the records of the entities, in ascending id."""
+        return tuple(self._entities[object_id] for object_id in self.object_ids)
+
+    @property
+    def num_bytes(self) -> int:
+        """Count the bytes kept between steps: `docs/entities.md` has the formula."""
+        return self.memory.pool.num_bytes + sum(entity.num_bytes for entity in self.entities) + self._window.num_bytes
+
+    @torch.inference_mode()
+    def step(self, clip: Clip) -> list[FrameResult]:
+        """Segment the next frames, in order.
+
+        Returns:
+            Results of the frames whose answer is complete; in our semantics of all frames given.
+        Raises:
+            ValueError: for frames that are not the next ones, or of another size.
+        """
+        results = []
+        for frame in clip.frames:
+            self._window.receive(frame)
+            if self._window.is_full:
+                self._look()
+                results += self._leave(self._window.leave())
+        return results
+
+    @torch.inference_mode()
+    def finish(self) -> list[FrameResult]:
+        """End the video: give the results of frames that waited."""
+        if len(self._window) > self._window.num_known:
+            self._look()
+        results = self._leave(self._window.leave(len(self._window)))
+        return results + self._answer(len(self._waiting), self._num_slots)
+
+    def ranking(self) -> tuple[RankedEntity, ...]:
+        """Say which categories the entities of the video so far have, the surest first."""
+        return rank(self.entities, self.vocabulary, self.options.ranking)
+
+    @torch.inference_mode()
+    def add_names(self, vocabulary: Vocabulary) -> None:
+        """Look for more categories from now on; entities that are followed are scored anew, by their looks."""
+        self.vocabulary = self.vocabulary.joined_with(vocabulary)
+        for entity in self.entities:
+            rows = entity.track.embeddings
+            is_seen = (rows != 0).any(dim=1)
+            looks = rows[is_seen].to(self.model.mask_decoder.query_content.dtype)[None, None]
+            table = self.vocabulary.vectors.to(looks)
+            quality = entity.quality_sum / max(1, entity.num_seen)
+            scores = self.model.mask_decoder.heads.classify(looks, table)[0, :, : len(self.vocabulary)].sigmoid()
+            entity.class_slots = (scores * quality).expand(len(entity.class_slots), -1).to(entity.class_slots)
+            entity.reported, entity.num_reported = None, 0
+
+    def _look(self) -> None:
+        """Run one window: what its frames show is in the entities afterwards."""
+        features = self._window.features()
+        if self._entities:
+            self._follow(features)
+        self._found = None
+        if self._is_detection_due() or self._asks_queries():
+            measured = self.options.detection.measured
+            self._found = detect(self.model, features, self.vocabulary, self.framing, measured)
+            if self._is_detection_due():
+                self._take_in(features, self._found)
+        self._num_windows += 1
+        self._num_slots += 1
+
+    def _follow(self, features: ClipFeatures) -> None:
+        if self.options.inference.judge is Judge.PRESENCE:
+            follow_alone(self.model, features, self.entities, self.memory, self.framing, self.options)
+            return
+        place = WindowPlace(self._window.frames[0].index, self._window.num_known, self._num_windows)
+        follow_together(self.model, features, self.entities, self.memory, self.framing, self.options, place)
+
+    def _take_in(self, features: ClipFeatures, found: Detections) -> None:
+        """Tell known entities from new ones among the detections, and begin to follow these."""
+        detection = self.options.detection
+        is_first = not self._entities
+        found = candidates(found, self.vocabulary, detection, is_first=is_first)
+        arrival = Arrival(
+            features,
+            self.memory,
+            self.framing,
+            self.options,
+            self._num_windows,
+            len(self._waiting),
+            self._num_slots,
+        )
+        same = arrival.recognise(self.entities, found) if self._entities else []
+        self._make_room()
+        for row in arrival.new_rows(self.entities, found, same, is_first=is_first):
+            self._entities[self._next_id] = arrival.begin(self._next_id, found, row)
+            self._next_id += 1
+
+    def _make_room(self) -> None:
+        """When no more can be followed, forget those that are lost: as new ones they would come back with new ids."""
+        if len(self._entities) < self.options.detection.max_entities:
+            return
+        lost_after = self.options.inference.lost_after_frames
+        for entity in self.entities:
+            if entity.track.state(self._window.next_frame - 1, lost_after) is ObjectState.LOST:
+                del self._entities[entity.object_id]
+                self.memory.pool.forget(entity.object_id)
+
+    def _leave(self, frames: list[WindowFrame]) -> list[FrameResult]:
+        """Let frames leave the window, and answer those whose time has come."""
+        for position, frame in enumerate(frames):
+            self._waiting.append(_Waiting(frame, self._semantic_of_queries(position)))
+        for entity in self.entities:
+            entity.leave(len(frames))
+        block = self.options.answer_block
+        if block is None:
+            return self._answer(len(self._waiting), len(frames))
+        if frames and self._is_block_due(frames[0].index, block):
+            return self._answer(block, block // self.options.inference.clip_stride)
+        return []
+
+    def _is_block_due(self, first_frame: int, block: int) -> bool:
+        lag = self.memory.pool.shape.num_frames
+        return first_frame > lag and first_frame % block == lag % block and len(self._waiting) >= block
+
+    def _answer(self, num_frames: int, num_slots: int) -> list[FrameResult]:
+        """Give the results of the frames that have waited longest."""
+        waiting, self._waiting = self._waiting[:num_frames], self._waiting[num_frames:]
+        if not waiting:
+            return []
+        panoptic = self._panoptic(len(waiting))
+        results = [
+            FrameResult(
+                one.frame.index,
+                one.frame.pts,
+                one.frame.time_base,
+                self.framing.frame,
+                self._instances(one.frame.index, position),
+                one.semantic if self._asks_queries() else self._semantic_of_entities(position),
+                None if panoptic is None else panoptic[position],
+            )
+            for position, one in enumerate(waiting)
+        ]
+        remembers_windows = self.options.following.class_memory is ClassMemory.WINDOWS
+        for entity in self.entities:
+            entity.answered(len(waiting), num_slots if remembers_windows else 0)
+        self._num_slots = max(0, self._num_slots - num_slots)
+        return results
+
+    def _instances(self, frame_index: int, position: int) -> tuple[MaskResult, ...]:
+        if Answer.INSTANCES not in self.answers:
+            return ()
+        return tuple(
+            self._instance(entity, frame_index, position)
+            for entity in self.entities
+            if entity.track.first_frame <= frame_index
+        )
+
+    def _instance(self, entity: Entity, frame_index: int, position: int) -> MaskResult:
+        scores, track = entity.scores, entity.track
+        class_index = int(scores.argmax())
+        track.label = self.vocabulary.names[class_index]
+        mask = self.framing.enlarge(entity.left[position][None])[0] > 0
+        is_visible = bool(mask.any())
+        state = (
+            ObjectState.VISIBLE if is_visible else track.state(frame_index, self.options.inference.lost_after_frames)
+        )
+        presence = min(1.0, track.presence) if is_visible else 0.0
+        score = float(scores[class_index]) * presence
+        return mask_result(track, frame_index, mask, score=score, presence=presence, state=state)
+
+    def _panoptic(self, num_frames: int) -> list[SegmentMap] | None:
+        if Answer.PANOPTIC not in self.answers:
+            return None
+        entities = self.entities
+        logits = self._waiting_logits(num_frames)
+        return divide(entities, logits, self._ledger, self.vocabulary, self.framing, self.options.panoptic)
+
+    def _semantic_of_entities(self, position: int) -> SegmentMap | None:
+        if Answer.SEMANTIC not in self.answers:
+            return None
+        entities = self.entities
+        logits = self._waiting_logits(position + 1)[:, position]
+        scores = torch.stack([entity.scores for entity in entities]) if entities else logits.new_zeros(0, 1)
+        semantic = self.options.semantic
+        return semantic_map(scores, logits, self.vocabulary, self.framing, semantic, has_void=True)
+
+    def _semantic_of_queries(self, position: int) -> SegmentMap | None:
+        if not self._asks_queries() or self._found is None:
+            return None
+        logits, semantic = self._found.mask_logits[:, position], self.options.semantic
+        return semantic_map(self._found.scores, logits, self.vocabulary, self.framing, semantic, has_void=False)
+
+    def _waiting_logits(self, num_frames: int) -> torch.Tensor:
+        """Give the masks of the frames that have waited longest: [N, F, h, w]."""
+        masks = [entity.left[:num_frames] for entity in self.entities]
+        return torch.stack(masks) if masks else torch.zeros(0, num_frames, *self.framing.padded)
+
+    def _asks_queries(self) -> bool:
+        return Answer.SEMANTIC in self.answers and self.options.semantic.source is SemanticSource.QUERIES
+
+    def _follows(self) -> bool:
+        """Tell whether an answer needs entities."""
+        return bool(self.answers - {Answer.SEMANTIC}) or not self._asks_queries()
+
+    def _is_detection_due(self) -> bool:
+        if not self._follows():
+            return False
+        if not self._entities:
+            return self.options.detection.starts_late or self._num_windows == 0
+        return self._num_windows % self.options.detection.interval == 0

@@ -1,0 +1,74 @@
+"""A window over the frames of a video: what has come, what was looked at before, and what has left."""
+
+import torch
+
+from univs.inference.framing import Framing
+from univs.inference.options import InferenceOptions
+from univs.inference.window import WindowFrame, join
+from univs.model import UniVS
+from univs.types import ClipFeatures, Frame
+
+
+class FrameWindow:
+    """The frames that are looked at together; each is encoded once however many windows hold it."""
+
+    def __init__(self, model: UniVS, options: InferenceOptions, framing: Framing) -> None:
+        self._model = model
+        self._length, self._stride = options.clip_length, options.clip_stride
+        self._framing = framing
+        self.frames: list[WindowFrame] = []
+        self.num_known = 0  # frames at the start of the window that were in a window before
+        self.next_frame = 0
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether it is time to look."""
+        return len(self.frames) == self._length
+
+    @property
+    def num_bytes(self) -> int:
+        """Count the bytes of the frames held."""
+        return sum(frame.num_bytes for frame in self.frames)
+
+    def receive(self, frame: Frame) -> None:
+        """Take the next frame.
+
+        Raises:
+            ValueError: for another one than the next, or one of another size.
+        """
+        size = (int(frame.image.shape[-2]), int(frame.image.shape[-1]))
+        if frame.index != self.next_frame or size != self._framing.frame:
+            raise ValueError(
+                f"expected frame {self.next_frame} of {self._framing.frame} pixels, got frame {frame.index} of {size}"
+            )
+        self.frames.append(WindowFrame(frame.index, frame.pts, frame.time_base, frame.image))
+        self.next_frame += 1
+
+    def features(self) -> ClipFeatures:
+        """Look at the frames that were not looked at yet, and give all."""
+        return join([self._encode(frame) for frame in self.frames])
+
+    def leave(self, num_frames: int | None = None) -> list[WindowFrame]:
+        """Advance: give the frames that leave the window.
+
+        Args:
+            num_frames: how many; the stride when left out.
+        """
+        left = self.frames[: self._stride if num_frames is None else num_frames]
+        self.frames = self.frames[len(left) :]
+        self.num_known = len(self.frames)
+        for frame in left:
+            frame.features = frame.image = None
+        return left
+
+    def _encode(self, frame: WindowFrame) -> ClipFeatures:
+        if frame.features is None:
+            assert frame.image is not None
+            images = self._framing.shrink(frame.image[None].to(self._model.device))
+            index = torch.tensor([[frame.index]], device=self._model.device)
+            frame.features = self._model.encode_frames(images[None], index)
+            frame.image = None
+        return frame.features
