@@ -70,18 +70,38 @@ def decode_expressions(
         seen = _looks(tokens) if options.earlier_masks is EarlierMasks.LOOKS else _places(tokens, features)
         blanks_attend = options.blanks_attend & _has_past(tokens, features)
         queries = replace(queries, tokens=_with_seen(queries, seen, blanks_attend))
+    return decode_queries(model, features, queries, options)
+
+
+def decode_queries(
+    model: UniVS,
+    features: ClipFeatures,
+    queries: PromptQueries,
+    options: ExpressionDecodeOptions,
+    *,
+    with_auxiliary: bool = False,
+) -> ObjectPrediction:
+    """Give masks, embeddings and presence for the queries of expressions, of any number of videos.
+
+    Args:
+        model: the network.
+        features: a clip of T frames.
+        queries: of `UniVS.text_queries`.
+        options: how.
+        with_auxiliary: also give the predictions of earlier layers; not with the learnable queries.
+    """
     prediction = model.decode(
         features,
         queries,
         use_learnable=options.average_with_learnable,
         self_attention=SelfAttention.BLOCKED,
-        options=DecodeOptions(average_with_learnable=options.average_with_learnable),
+        options=DecodeOptions(average_with_learnable=options.average_with_learnable, with_auxiliary=with_auxiliary),
         tile_size=options.tile,
     )
     masks = prediction.mask_logits[:, prediction.num_learnable :]
     embeddings = prediction.embeddings[:, prediction.num_learnable :]
     presence = model.presence(embeddings, masks) if model.presence is not None else None
-    return ObjectPrediction(masks, embeddings, presence)
+    return ObjectPrediction(masks, embeddings, presence, prediction.auxiliary)
 
 
 @dataclass(frozen=True, slots=True)

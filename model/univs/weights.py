@@ -126,6 +126,17 @@ def text_map_path() -> Path | None:
     return next((folder / _TEXT_MAP for folder in _FOLDERS if (folder / _TEXT_MAP).is_file()), None)
 
 
+def offline_text(config: UniVSConfig) -> TextEncoder | None:
+    """Give a network's offline text encoder, whose large part is loaded with the first text.
+
+    None for networks of another text space than CLIP ViT-B/32's, and where `univs[text]` is not installed.
+    """
+    path = text_map_path()
+    if config.text_dim != _TEXT_MAP_DIM or path is None or not minilm.is_installed():
+        return None
+    return SentenceTextEncoder(text_map.read(path))
+
+
 def variants() -> dict[str, UniVSConfig]:
     """Give the architectures that `load` starts untrained while no file has their name."""
     return {name: build() for name, build in _VARIANTS.items()}
@@ -245,7 +256,7 @@ def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
     model = UniVS(_without_download(info.config))
     expected = model.state_dict()
     model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
-    model.text_encoder = _text_tower(path, info.config) if text_path(path).is_file() else _offline_text(info.config)
+    model.text_encoder = _text_tower(path, info.config) if text_path(path).is_file() else offline_text(info.config)
     return model.to(device).eval(), info
 
 
@@ -279,17 +290,9 @@ def _text_tower(path: Path, config: UniVSConfig) -> TextEncoder:
     return tower
 
 
-def _offline_text(config: UniVSConfig) -> TextEncoder | None:
-    """Give the encoder of sentences, which is loaded with the first text; None where there is none for a network."""
-    path = text_map_path()
-    if config.text_dim != _TEXT_MAP_DIM or path is None or not minilm.is_installed():
-        return None
-    return SentenceTextEncoder(text_map.read(path))
-
-
 def _random(name: str, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
     model = _seeded(name)
-    model.text_encoder = _offline_text(model.config)
+    model.text_encoder = offline_text(model.config)
     digest = tensor_files.content_hash(_own_state(model), config_to_json(model.config))
     return model.to(device).eval(), WeightsInfo(name, digest, False, _UNTRAINED, model.config)
 

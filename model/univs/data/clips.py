@@ -9,6 +9,7 @@ from torch import Tensor
 
 from univs.data.composition import PasteConfig, PastedObject, Scene, paste
 from univs.data.motion import Framing, MotionRange, random_motion
+from univs.data.naming import absent_names, mirrored, unambiguous
 from univs.data.photometric import LightRange, relight
 from univs.data.sample import UNKNOWN_CATEGORY, Picture, Sample, Source
 from univs.data.simulate_prompts import PromptMix, simulate_prompt
@@ -56,28 +57,34 @@ def make_clip(rng: np.random.Generator, source: Source, paste_sources: Sequence[
         config: how clips are made.
     """
     for attempt in range(_ATTEMPTS):
-        frame_indices, scene = _base_scene(rng, source, config)
+        frame_indices, scene, unseen = _base_scene(rng, source, config)
+        has_strangers = False
         if paste_sources and rng.random() < config.pasting.probability:
             for _ in range(int(rng.integers(1, config.pasting.max_objects + 1))):
                 pasted = _draw_pasted(rng, source.vocabulary, paste_sources)
                 if pasted is not None:
                     scene = paste(rng, scene, pasted, frame_indices, config.pasting)
+                    has_strangers |= pasted.category_id == UNKNOWN_CATEGORY
         kept = _kept_objects(rng, scene.masks, config)
         if kept or attempt == _ATTEMPTS - 1:
             break
     masks = scene.masks[kept]
+    texts = unambiguous(scene.texts, unseen)
+    names = _names(source.vocabulary, scene.category_ids)
+    knows_absent = source.is_exhaustive and not has_strangers  # a stranger's name may be another word for one of ours
     return Sample(
         images=relight(rng, scene.images, config.light).to(torch.uint8),
         frame_indices=torch.tensor(frame_indices, dtype=torch.int64),
         masks=masks,
         category_ids=torch.tensor([scene.category_ids[row] for row in kept], dtype=torch.int64),
-        texts=tuple(scene.texts[row] for row in kept),
+        texts=tuple(texts[row] for row in kept),
         prompts=tuple(
             simulate_prompt(rng, mask[0], object_id, frame_indices[0], config.prompts)
             for object_id, mask in enumerate(masks)
         ),
         vocabulary=source.vocabulary,
         is_exhaustive=source.is_exhaustive and len(kept) == len(scene.masks),
+        absent_names=absent_names(source.vocabulary, (*names, *unseen)) if knows_absent else (),
     )
 
 
@@ -97,7 +104,10 @@ def draw_positions(rng: np.random.Generator, num_available: int, config: ClipCon
     return [min(start + int(offset), num_available - 1) for offset in offsets]
 
 
-def _base_scene(rng: np.random.Generator, source: Source, config: ClipConfig) -> tuple[list[int], Scene]:
+def _base_scene(
+    rng: np.random.Generator, source: Source, config: ClipConfig
+) -> tuple[list[int], Scene, tuple[str, ...]]:
+    """Give positions of frames, what they show, and texts and names of the objects that were left out."""
     item_index = int(rng.integers(len(source)))
     num_available = source.num_frames(item_index)
     is_still = num_available == 1
@@ -120,12 +130,20 @@ def _base_scene(rng: np.random.Generator, source: Source, config: ClipConfig) ->
         config.still_motion if is_still else config.video_motion,
     )
     moved = warp(layers[0] if is_still else layers, motion, config.size, is_mirrored_outside=True)
-    return positions, Scene(
+    texts = [mirrored(text) for text in first.texts] if framing.is_flipped else first.texts
+    scene = Scene(
         images=moved[:, :3],
         masks=(moved[:, 3:] > 0.5).transpose(0, 1),
         category_ids=tuple(first.category_ids[row] for row in rows),
-        texts=tuple(first.texts[row] for row in rows),
+        texts=tuple(texts[row] for row in rows),
     )
+    left_out = [row for row in range(len(texts)) if row not in rows]
+    names = _names(source.vocabulary, [first.category_ids[row] for row in left_out])
+    return positions, scene, (*(texts[row] for row in left_out), *names)
+
+
+def _names(vocabulary: Sequence[str], category_ids: Sequence[int]) -> tuple[str, ...]:
+    return tuple(vocabulary[category_id] for category_id in category_ids if category_id != UNKNOWN_CATEGORY)
 
 
 def _draw_framing(rng: np.random.Generator, masks: Tensor, size: Sequence[int], config: ClipConfig) -> Framing:

@@ -37,4 +37,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         prompts=tuple(sample.prompts for sample in samples),
         vocabularies=tuple(sample.vocabulary for sample in samples),
         is_exhaustive=tuple(sample.is_exhaustive for sample in samples),
+        texts=tuple(sample.texts for sample in samples),
+        absent_names=tuple(sample.absent_names for sample in samples),
     )

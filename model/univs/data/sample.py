@@ -57,10 +57,11 @@ class Sample:
     frame_indices: Tensor  # int64 [T]
     masks: Tensor  # bool [O, T, H, W]
     category_ids: Tensor  # int64 [O]
-    texts: tuple[str, ...]  # [O]
+    texts: tuple[str, ...]  # [O], each names its object alone; "" where no text does
     prompts: tuple[VisualPrompt, ...]  # [O]; `object_id` is the row, `frame_index` the first of `frame_indices`
     vocabulary: tuple[str, ...]
     is_exhaustive: bool
+    absent_names: tuple[str, ...] = ()  # names of the vocabulary that surely are not in the clip
 
     @property
     def is_present(self) -> Tensor:
@@ -80,6 +81,8 @@ class Batch:
     prompts: tuple[tuple[VisualPrompt, ...], ...]  # [B][O]; no entry for padding
     vocabularies: tuple[tuple[str, ...], ...]  # [B]
     is_exhaustive: tuple[bool, ...]  # [B]
+    texts: tuple[tuple[str, ...], ...]  # [B][O], "" where no text names the object alone; no entry for padding
+    absent_names: tuple[tuple[str, ...], ...]  # [B], names that are surely not in the clip
 
     @property
     def is_present(self) -> Tensor:

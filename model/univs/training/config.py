@@ -11,6 +11,7 @@ from univs.losses.matcher import MatchCosts
 from univs.losses.points import PointSampling
 from univs.losses.report import LossWeights
 from univs.training.rollout import RolloutConfig
+from univs.training.texts import TextPrompting
 
 
 class Schedule(StrEnum):
@@ -57,6 +58,7 @@ class TrainConfig:
         frozen: prefixes of parameter names that are not trained.
         learnable_share: share of the steps that also train the learnable queries, on the first frame.
         cache_short_side_px: pictures are kept at most this large.
+        texts: how objects are prompted by text; None prompts by points, boxes, masks and scribbles only.
     """
 
     name: str
@@ -77,6 +79,7 @@ class TrainConfig:
     num_steps: int = 10_000
     seed: int = 0
     cache_short_side_px: int = 288
+    texts: TextPrompting | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.num_steps < 1:
@@ -86,7 +89,10 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """Write the recipe out, for people and for comparison."""
-        return json.dumps(asdict(self), indent=2, default=str)
+        described = asdict(self)
+        if self.texts is None:  # runs that began before there were texts go on
+            del described["texts"]
+        return json.dumps(described, indent=2, default=str)
 
     def is_continued_by(self, other: "TrainConfig") -> bool:
         """Say whether a run of this config may go on under another: all equal but its length and its log."""

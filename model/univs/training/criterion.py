@@ -26,13 +26,17 @@ def prompted_loss(rollout: Rollout, batch: Batch, sampling: PointSampling) -> Lo
     parts = [_answer_loss(prediction, batch, position, is_object, sampling) for position, prediction in answers]
     mean = LossParts.mean(parts)
     identity = _identity_of([rollout.first[-1], *rollout.later], batch)
+    presence = mean.presence
+    if rollout.absent is not None:
+        nothing = torch.zeros_like(rollout.absent.is_counted)
+        presence = presence + presence_loss(rollout.absent.presence_logits, nothing, rollout.absent.is_counted)
     return LossParts(
         cross_entropy=mean.cross_entropy,
         dice=mean.dice,
         category=mean.category,
         contrastive=identity[0],
         auxiliary=identity[1],
-        presence=mean.presence,
+        presence=presence,
     )
 
 

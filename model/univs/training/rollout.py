@@ -23,6 +23,8 @@ from univs.prompt_encoder.regions import Canvas
 from univs.prompt_encoder.sampling import CellChoice
 from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
 from univs.prompt_encoder.visual import SamplerOptions, sample_masks, sample_prompts
+from univs.training.text_answers import AbsentAnswer, answer_texts, told_or_shown
+from univs.training.texts import TextPrompts
 from univs.types import ClipFeatures, MaskPrompt, VisualPrompt
 
 
@@ -58,9 +60,12 @@ class Rollout:
     features: ClipFeatures  # of all frames
     first: tuple[ObjectPrediction, ...]  # answers in the first frame: to the prompts, then to the corrections
     later: tuple[ObjectPrediction, ...]  # one for each frame after the first
+    absent: AbsentAnswer | None = None  # to texts that name nothing in the clip
 
 
-def roll_out(model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.Generator) -> Rollout:
+def roll_out(
+    model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.Generator, texts: TextPrompts | None = None
+) -> Rollout:
     """Run a batch of clips through the network, frame after frame.
 
     Args:
@@ -68,15 +73,17 @@ def roll_out(model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.G
         batch: B clips of T frames with O object slots.
         config: how.
         rng: draws what is remembered and corrected. Cells of tokens are drawn by torch's global generator.
+        texts: objects that are asked for by text in the first frame, in place of their visual prompts.
     """
     features = model.encode_frames(batch.images, batch.frame_indices)
     run = _Run.of(model, batch, config)
     here = frame_of(features, 0)
-    first = [run.answer_prompts(here, batch.prompts)]
+    told = None if texts is None else answer_texts(model, here, texts, with_auxiliary=config.with_auxiliary)
+    first = [told_or_shown(told, run.answer_prompts(here, batch.prompts))]
     if rng.random() < config.correction_probability:
-        first.append(run.answer_prompts(here, _corrected(batch, first[0], rng)))
+        first.append(told_or_shown(told, run.answer_prompts(here, _corrected(batch, first[0], rng))))
     masks = run.remembered(first[-1], 0, rng)
-    memory = [run.tokens(here, _given_masks(batch, masks))]
+    memory = [run.tokens(here, _given_masks(batch, masks, None if told is None else told.is_told))]
     prior = run.prior(masks)
     later = []
     for position in range(1, batch.images.shape[1]):
@@ -88,7 +95,7 @@ def roll_out(model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.G
         recent = [*memory[1:], run.tokens(here, masks)]
         memory = [memory[0], *recent[-model.config.memory.num_frames :]]
         prior = run.prior(masks)
-    return Rollout(features, tuple(first), tuple(later))
+    return Rollout(features, tuple(first), tuple(later), None if told is None else told.absent)
 
 
 def frame_of(features: ClipFeatures, position: int) -> ClipFeatures:
@@ -208,12 +215,13 @@ def _corrected(
     return corrected
 
 
-def _given_masks(batch: Batch, masks: Tensor) -> Tensor:
-    """Put the masks that prompts gave in place of the remembered ones: bool [B, O, H, W]."""
+def _given_masks(batch: Batch, masks: Tensor, is_told: Tensor | None) -> Tensor:
+    """Put the masks that prompts gave in place of the remembered ones, but for objects prompted by text."""
     masks = masks.clone()
     for video, of_objects in enumerate(batch.prompts):
         for slot, prompt in enumerate(of_objects):
-            if isinstance(prompt, MaskPrompt):
+            is_shown = is_told is None or not bool(is_told[video, slot])
+            if isinstance(prompt, MaskPrompt) and is_shown:
                 masks[video, slot] = prompt.mask.to(masks.device)
     return masks
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from univs import weights
 from univs.data.cache import CachedSource
 from univs.data.catalog import open_source
 from univs.data.mixture import ClipMixture
@@ -23,14 +24,15 @@ def open_trainer(config: TrainConfig, data_root: Path, folder: Path, cache_folde
         folder: of the run.
         cache_folder: where decoded pictures are kept; runs may share it.
     Raises:
-        InputError: for a data set that is not there, or lacks parts.
+        InputError: for a data set that is not there, or lacks parts, and for a text encoder that is not installed.
     """
     entries = [
         (CachedSource(open_source(entry.name, data_root, _SPLIT), cache_folder, config.cache_short_side_px), entry)
         for entry in config.mixture
     ]
     mixture = ClipMixture(entries, config.clip, config.batch_size, config.seed)
-    return Trainer(config, mixture, folder, _text_table(config, data_root / _TEXT_FOLDER))
+    text_encoder = None if config.texts is None else weights.offline_text(config.model)
+    return Trainer(config, mixture, folder, _text_table(config, data_root / _TEXT_FOLDER), text_encoder)
 
 
 def _text_table(config: TrainConfig, folder: Path) -> TextTable | None:

