@@ -42,7 +42,7 @@ def write_judged(
     for row, (track, judgement) in enumerate(zip(tracks, judgements, strict=True)):
         if not judgement.is_visible:
             continue
-        own = _row(tokens, row)
+        own = take_row(tokens, row)
         if track.object_id in prompted:
             pool.write_first(track.object_id, own)
         elif judgement.quality >= minimum_quality:
@@ -75,7 +75,7 @@ def write_window(
         latest: ObjectTokens | None = None
         for frame, index in enumerate(indices):
             if frame < num_sampled and bool(has_mask[row, frame]):
-                latest = _row(sampled[frame], row)
+                latest = take_row(sampled[frame], row)
             if latest is not None:
                 tokens = for_frame(latest, index)
             elif pool.holds(track.object_id, index):
@@ -114,7 +114,7 @@ def for_frame(tokens: ObjectTokens, frame_index: int) -> ObjectTokens:
     return ObjectTokens(stand(tokens.foreground), stand(tokens.background))
 
 
-def _row(tokens: ObjectTokens, row: int) -> ObjectTokens:
+def take_row(tokens: ObjectTokens, row: int) -> ObjectTokens:
     """Take one object of the first video: [1, O, P, R] -> [P, R]."""
 
     def take(part: VisualTokens) -> VisualTokens:

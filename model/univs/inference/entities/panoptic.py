@@ -114,7 +114,8 @@ def _claims(
 
 def _stabilities(mask_logits: Tensor, framing: Framing, options: PanopticOptions) -> Tensor:
     """Measure stability at the size of the frame, over all frames: [N, F, h, w] -> [N]."""
-    inner, outer = torch.zeros(2, len(mask_logits), dtype=mask_logits.dtype)
+    inner = torch.zeros(len(mask_logits), dtype=mask_logits.dtype)
+    outer = torch.zeros_like(inner)
     for logits in mask_logits.unbind(dim=1):
         flat = _enlarged(logits, framing, is_nearest=options.is_nearest).flatten(1)
         inner = inner + (flat > 1).sum(dim=1).cpu()
