@@ -3,19 +3,22 @@
 ServiceError
   BadRequestError            400 bad_request           BadMessageError         400 bad_message
   ForbiddenOriginError       403 forbidden_origin
+  ForbiddenInputError        403 forbidden_input
   NotFoundError              404 not_found             UnknownVideoError, UnknownFrameError,
-                                                           UnknownSessionError
+                                                           UnknownSessionError, UnknownFormatError
   HelloTimeoutError          408 hello_timeout
   ConflictError              409 conflict              PromptConflictError, VideoInUseError,
-                                                           FrameOutOfOrderError,
-                                                       SupersededError
+                                                           FrameOutOfOrderError, NoResultsError,
+                                                           SupersededError
   SessionEndedError          410 session_ended
   TooLargeError              413 too_large             UploadTooLargeError, PushedFrameTooLargeError
   NotAVideoError             415 not_a_video
   InvalidInputError          422 invalid_input         PromptOutOfRangeError, UnsupportedPromptError,
                                                        UnknownModelError, TooManyError, NoFramesError,
-                                                       DamagedVideoError, FrameSizeError, BadFrameError
+                                                       DamagedVideoError, FrameSizeError, BadFrameError,
+                                                       NotExportableError
   InternalError              500 internal
+  InputUnavailableError      502 input_unavailable
   UnavailableError           503 unavailable           StoreUnavailableError, OverloadedError, NoWorkerError
   StorageFullError           507 storage_full
   LeaseLostError             (worker only) another worker owns the session
@@ -74,6 +77,14 @@ class ForbiddenOriginError(ServiceError):
     code, status, title = "forbidden_origin", 403, "This origin may not connect"
 
 
+class ForbiddenInputError(ServiceError):
+    """The service may not read from this address: its scheme, host, network or bucket is on no list of the operator.
+    Upload the file instead.
+    """
+
+    code, status, title = "forbidden_input", 403, "The service may not read from there"
+
+
 class NotFoundError(ServiceError):
     """Nothing is served under this address. `/docs` lists what is."""
 
@@ -84,6 +95,12 @@ class UnknownVideoError(NotFoundError):
     """No video has this id: it was never uploaded here, or it was deleted."""
 
     code, title = "unknown_video", "No such video"
+
+
+class UnknownFormatError(NotFoundError):
+    """Results are not exported in a format of this name. `/v1/exports` lists those there are."""
+
+    code, title = "unknown_format", "No such export format"
 
 
 class UnknownFrameError(NotFoundError):
@@ -127,6 +144,13 @@ class VideoInUseError(ConflictError):
     """A video cannot be deleted while a session reads it. Close the session first."""
 
     code, title = "video_in_use", "The video is in use"
+
+
+class NoResultsError(ConflictError):
+    """A session can be exported once a frame of it has a result. Ask again a little later."""
+
+    code, title = "no_results", "There are no results yet"
+    is_retryable = True
 
 
 class FrameOutOfOrderError(ConflictError):
@@ -225,10 +249,23 @@ class BadFrameError(InvalidInputError):
     code, title = "bad_frame", "The pushed frame is not usable"
 
 
+class NotExportableError(InvalidInputError):
+    """This format has no room for these results: too large an object id, frames that are not kept. Choose another."""
+
+    code, title = "not_exportable", "The format cannot hold these results"
+
+
 class InternalError(ServiceError):
     """The service failed. The log has more; the request may succeed when sent again."""
 
     code, status, title = "internal", 500, "Internal error"
+
+
+class InputUnavailableError(ServiceError):
+    """What the service was asked to read elsewhere (a URL, a camera) cannot be had, or not in time."""
+
+    code, status, title = "input_unavailable", 502, "The input cannot be read"
+    is_retryable = True
 
 
 class UnavailableError(ServiceError):

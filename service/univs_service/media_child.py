@@ -20,6 +20,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 from PIL import Image
 
 REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) and upload it again"
@@ -51,7 +52,7 @@ class MediaError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Orientation:
+class Orientation:
     """How stored pixels become upright: swap the axes, then flip."""
 
     is_transposed: bool
@@ -64,12 +65,13 @@ class _Orientation:
             return 90 if self.flips_x else 270
         return 180 if self.flips_y else 0
 
-    def apply(self, image: Image.Image) -> Image.Image:
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn [H, W, 3] upright."""
         if self.is_transposed:
-            image = image.transpose(Image.Transpose.TRANSPOSE)
+            pixels = pixels.transpose(1, 0, 2)
         if self.flips_x:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if self.flips_y else image
+            pixels = pixels[:, ::-1]
+        return np.ascontiguousarray(pixels[::-1] if self.flips_y else pixels)
 
 
 def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
@@ -86,7 +88,7 @@ def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
         if first is None:
             raise MediaError("damaged_video", f"expected {num_packets} frames, but not one can be decoded; {REMEDY}")
         _check_size(first.width, first.height, max_frame_pixels)
-        orientation = _orientation_of(first)
+        orientation = orientation_of(first)
         sides = (first.height, first.width) if orientation.is_transposed else (first.width, first.height)
         rate = stream.average_rate or stream.guessed_rate
         return MediaInfo(
@@ -118,10 +120,16 @@ def write_frames(path: Path, first_index: int, output: BinaryIO) -> None:
         )
 
 
+def pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Give the frames as they are displayed: uint8 [H, W, 3], RGB."""
+    with _open(path) as container:
+        for picture in _pictures(container, _video_stream(container)):
+            yield orientation_of(picture).apply(to_rgb(picture))
+
+
 def _to_jpeg(picture: VideoFrame) -> bytes:
-    image = _orientation_of(picture).apply(Image.fromarray(picture.to_ndarray(format="rgb24")))
     file = BytesIO()
-    image.save(file, format="JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(orientation_of(picture).apply(to_rgb(picture))).save(file, format="JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
 
 
@@ -201,15 +209,26 @@ def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoF
         return
 
 
-def _orientation_of(picture: VideoFrame) -> _Orientation:
+def to_rgb(picture: VideoFrame, width: int | None = None, height: int | None = None) -> NDArray[np.uint8]:
+    """Give a picture as it is stored, [H, W, 3], scaled where a size is given."""
+    pixels = picture.to_ndarray(format="rgb24", width=width, height=height)
+    assert pixels.dtype == np.uint8, "rgb24 has bytes"
+    return pixels.astype(np.uint8, copy=False)
+
+
+def orientation_of(picture: VideoFrame) -> Orientation:
     """Read the display matrix to the nearest right angle: (x, y) goes to (a x + c y, b x + d y)."""
-    side_data = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        side_data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # beside it lies a kind of data that PyAV does not know, as EXIF in Motion JPEG
+        turn = round(-picture.rotation / 90) % 4  # clockwise; a mirror image does not show
+        return Orientation(is_transposed=turn in {1, 3}, flips_x=turn in {1, 2}, flips_y=turn in {2, 3})
     if side_data is None:
-        return _Orientation(is_transposed=False, flips_x=False, flips_y=False)
+        return Orientation(is_transposed=False, flips_x=False, flips_y=False)
     a, b, _, c, d = np.frombuffer(cast(bytes, side_data), dtype=np.int32)[:5].tolist()  # a buffer, typed as object
     if abs(b) > abs(a):
-        return _Orientation(is_transposed=True, flips_x=c < 0, flips_y=b < 0)
-    return _Orientation(is_transposed=False, flips_x=a < 0, flips_y=d < 0)
+        return Orientation(is_transposed=True, flips_x=c < 0, flips_y=b < 0)
+    return Orientation(is_transposed=False, flips_x=a < 0, flips_y=d < 0)
 
 
 def _limit(memory_bytes: int, cpu_s: int) -> None:

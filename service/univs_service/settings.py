@@ -1,5 +1,6 @@
 """Settings of every process of the service, read from the environment (`UNIVS_*`) here and nowhere else."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,25 @@ class Settings(BaseSettings):
     probe_timeout_s: float = Field(default=20.0, gt=0, description="for reading an upload's header and packets")
     probe_memory_bytes: int = Field(default=2 * GIBIBYTE, gt=0, description="address space of the reading process")
     max_probes: int = Field(default=4, ge=1, description="reading processes at a time")
+
+    max_exports: int = Field(default=2, ge=1, description="exports made at a time")
+    export_wait_s: float = Field(default=20.0, gt=0, description="for an export, before a client is told to come back")
+    export_timeout_s: float = Field(default=1800.0, gt=0, description="for making one export")
+    max_export_bytes: int = Field(default=16 * GIBIBYTE, gt=0, description="the largest file that an export may write")
+
+    # inputs from elsewhere: none until a scheme and a host are listed (docs/live.md)
+    input_schemes: tuple[Literal["http", "https", "s3", "rtsp", "rtsps"], ...] = ()
+    input_hosts: tuple[str, ...] = Field(
+        default=(), description="names that URLs may have: `example.org`, `*.example.org`, `*`"
+    )
+    input_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="networks besides the public ones that a host may lie in: `10.0.0.0/8`"
+    )
+    input_timeout_s: float = Field(default=600.0, gt=0, description="for fetching one file")
+    input_s3_buckets: tuple[str, ...] = ()
+    input_s3_endpoint: str | None = Field(default=None, description="of a store that is not Amazon's")
+    input_s3_region: str = "us-east-1"
+    camera_silence_s: float = Field(default=10.0, gt=0, description="a camera that sends nothing for so long is lost")
 
     # worker
     worker_metrics_host: str = "127.0.0.1"
@@ -70,7 +90,7 @@ class Settings(BaseSettings):
     max_objects: int = Field(default=64, ge=1)
     max_prompts: int = Field(default=1024, ge=1, description="prompts of one session")
     max_queued_sessions: int = Field(default=64, ge=1)
-    max_inflight_frames: int = Field(default=32, ge=1, description="pushed frames without a result")
+    max_inflight_frames: int = Field(default=32, ge=1, description="pushed frames without a result; published weights need more than 4")
 
     def limits(self) -> Limits:
         """Give the limits that clients may read."""

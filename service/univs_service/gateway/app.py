@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from univs_service.gateway import health, janitor, results, sessions, stream, videos
+from univs_service.gateway import exports, health, janitor, results, sessions, stream, videos
 from univs_service.gateway.instrument import CountRequests, GuardOrigin
 from univs_service.gateway.openapi import add_schemas
 from univs_service.gateway.problems import add_problem_handlers
@@ -18,7 +18,8 @@ from univs_service.settings import Settings
 _DESCRIPTION = """Segment what you point at, through a whole video.
 
 Upload a video, start a session with prompts (points, boxes, masks, ...), and read one result per frame: over the
-websocket `GET /v1/sessions/{id}/stream`, or as NDJSON from `.../results`. Coordinates are pixels of the displayed
+websocket `GET /v1/sessions/{id}/stream`, as NDJSON from `.../results`, or as a file for another tool from
+`.../exports/{format}`. Coordinates are pixels of the displayed
 frame, origin top left; frames count from 0 in the order they are shown. Every failure is application/problem+json.
 """
 
@@ -36,12 +37,13 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             stop.set()
             await tidying
+            await gateway.exporter.close()
             await gateway.media.close()
             await gateway.store.close()
 
     app = FastAPI(title="UniVS", version=_version(), description=_DESCRIPTION, lifespan=lifespan)
     app.state.gateway = gateway
-    for routes in (videos, sessions, results, stream, health):
+    for routes in (videos, sessions, results, exports, stream, health):
         app.include_router(routes.router)
     add_problem_handlers(app)
     add_schemas(app)

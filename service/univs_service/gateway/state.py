@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from univs_service.exports.process import Exporter
 from univs_service.media import MediaReader
 from univs_service.messages import ModelInfo, WorkerInfo
 from univs_service.metrics import GatewayMetrics
@@ -28,6 +29,7 @@ class Gateway:
     store: GatewayStore
     media: MediaReader
     metrics: GatewayMetrics
+    exporter: Exporter
     _workers: list[WorkerInfo] = field(default_factory=list)
     _workers_read_at: float = -1e9
 
@@ -46,7 +48,7 @@ class Gateway:
 
 def make_gateway(settings: Settings) -> Gateway:
     """Make the parts; connections are opened by their first use."""
-    return Gateway(settings, GatewayStore(settings), MediaReader(settings), GatewayMetrics())
+    return Gateway(settings, GatewayStore(settings), MediaReader(settings), GatewayMetrics(), Exporter(settings))
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

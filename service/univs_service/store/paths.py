@@ -3,6 +3,7 @@
 <data_dir>/<principal>/videos/<sha256>/video        the uploaded bytes; present means complete
 <data_dir>/<principal>/incoming/                    uploads under way, one file each
 <data_dir>/sessions/<id>/results.ndjson             every event, line n is the event with seq n
+<data_dir>/sessions/<id>/exports/                   the results in other formats, made when they are asked for
 <data_dir>/sessions/<id>/frames/<frame>.<encoding>  pushed frames, kept until a snapshot covers them
 """
 
@@ -37,6 +38,11 @@ def session_folder(data_dir: Path, session_id: str) -> Path:
 def results_file(data_dir: Path, session_id: str) -> Path:
     """Give the file of a session's events, one line each."""
     return session_folder(data_dir, session_id) / "results.ndjson"
+
+
+def exports_folder(data_dir: Path, session_id: str) -> Path:
+    """Give the folder of a session's results in other formats."""
+    return session_folder(data_dir, session_id) / "exports"
 
 
 def frames_folder(data_dir: Path, session_id: str) -> Path:

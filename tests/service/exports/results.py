@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 from numpy.typing import NDArray
 
-from univs_service.exports import ExportFormat, FrameAddress, VideoDescription, encode_mask, open_export
+from univs_service.exports import ExportFormat, FrameAddress, VideoDescription, decode_mask, encode_mask, open_export
 from univs_service.messages import FrameResultEvent, ObjectResult
 
 BoolMask = NDArray[np.bool_]
@@ -74,7 +74,7 @@ def moving_square(num_frames: int) -> list[FrameResultEvent]:
 
 
 def story() -> list[FrameResultEvent]:
-    """Four frames of a dog (1) that is away in frame 1, a ring without a name (7) from frame 1 on; frame 2 is dropped."""
+    """A dog (1) that is away in frame 1, and from there on a ring (7) without a name; frame 2 has no result."""
     nothing = np.zeros(SIZE, dtype=np.bool_)
     return [
         frame(0, answer(1, square(2, 3), score=0.8, label="dog")),
@@ -85,8 +85,6 @@ def story() -> list[FrameResultEvent]:
 
 def true_masks(results: Iterable[FrameResultEvent]) -> dict[tuple[int, int], BoolMask]:
     """The masks of objects that are there, by frame and object."""
-    from univs_service.exports import decode_mask
-
     return {
         (result.frame_index, each.object_id): decode_mask(each.mask)
         for result in results
@@ -109,7 +107,7 @@ def export(
     return path
 
 
-def fill_even_odd(rings: Iterable[NDArray[np.float64]], size: tuple[int, int]) -> BoolMask:
+def fill_even_odd(rings: Iterable[NDArray[np.float64] | NDArray[np.int64]], size: tuple[int, int]) -> BoolMask:
     """The pixels whose centres lie inside an odd number of rings [N, 2] of x, y; works for slanting sides too."""
     height, width = size
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5

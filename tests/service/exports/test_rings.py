@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.service.exports.results import BoolMask, fill_even_odd, intersection_over_union, masks
+
 from univs_service.exports.rings import shoelace_area, trace_parts
 from univs_service.exports.simplify import simplify
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from pycocotools import mask as coco_reference
-
 from tests.service.exports.results import SIZE, VIDEO, answer, frame, moving_square, square
+
 from univs_service.exports import (
     ExportError,
     OverlaySink,
