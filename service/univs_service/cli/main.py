@@ -17,6 +17,7 @@ from univs_service.cli.doctor import doctor
 from univs_service.cli.eval import evaluate
 from univs_service.cli.gateway import gateway
 from univs_service.cli.publish import publish
+from univs_service.cli.score import score
 from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
 from univs_service.cli.train import train
@@ -47,7 +48,7 @@ def _root(
     """Take the options of `univs` itself."""
 
 
-for _command in (serve, gateway, worker, segment, demo, train, doctor):
+for _command in (serve, gateway, worker, segment, demo, train, score, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")

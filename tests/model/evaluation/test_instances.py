@@ -105,7 +105,8 @@ def by_pycocotools(
 ) -> tuple[float, ...]:
     """Give the twelve figures as the reference evaluator has them."""
     reference, results = COCO(), COCO()
-    images = [{"id": image_id, "height": HEIGHT, "width": WIDTH} for image_id in (1, 2, 3)]
+    height, width = truth[0].mask.size
+    images = [{"id": image_id, "height": height, "width": width} for image_id in (1, 2, 3)]
     categories = [{"id": category_id} for category_id in sorted(category_ids)]
     # The stubs ask for fields of COCO's files that the evaluator does not read, hence Any.
     annotated: list[Any] = [

@@ -59,6 +59,20 @@ def test_figures_equal_those_of_trackeval(seed: int) -> None:
     assert report.mean == pytest.approx(result["J&F"], abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools under trackeval
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_proposals_score_as_in_trackeval(seed: int) -> None:
+    library = pytest.importorskip("trackeval.metrics", reason="trackeval is not installed; see docs/evaluation.md")
+    frames = [(np.array([0, 2, 1])[predicted], truth) for predicted, truth in _random_frames(seed)]
+    metric = library.JAndF()
+    metric.optim_type = "J&F"
+    result = metric.eval_sequence(_for_trackeval(frames))
+    report = summarize(score_proposals("clip", frames, (1, 2), (1, 2)))
+    assert report.mean == pytest.approx(result["J&F"], abs=1e-9)
+    assert report.region.decay == pytest.approx(result["J-Decay"], abs=1e-9)
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_proposals_are_scored_whatever_their_ids(seed: int) -> None:

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from univs import rle
 from univs.errors import InputError
+from univs.evaluation.instances import ScoredInstance, TrueInstance
 from univs.evaluation.precision import IMAGE_AREAS, AreaRanges
-from univs.evaluation.video_instances import ScoredTrack, TrueTrack, evaluate_tracks, mean_area, track_iou
+from univs.evaluation.video_instances import Masks, ScoredTrack, TrueTrack, evaluate_tracks, mean_area, track_iou
+from univs.rle import Rle
 
-from .shapes import rectangle
+from .shapes import HEIGHT, WIDTH, rectangle
 from .test_instances import by_pycocotools, figures, random_instances
 
 _SEEDS = st.integers(0, 2**32 - 1)
@@ -70,6 +72,41 @@ def test_videos_of_one_frame_score_as_pictures_do(seed: int) -> None:
     truth = [TrueTrack(each.image_id, each.category_id, (each.mask,)) for each in annotated]
     report = evaluate_tracks(predicted, truth, (7, 3), IMAGE_AREAS)
     assert figures(report.all) == pytest.approx(by_pycocotools(scored, annotated, (7, 3)), abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(_SEEDS)
+def test_videos_score_as_pictures_of_all_frames_one_below_the_other(seed: int) -> None:
+    """Intersections and unions summed over frames are those of the frames laid in one picture.
+
+    Sizes are not compared: that of a track is its mean over frames, that of the picture the sum.
+    """
+    scored, annotated = random_instances(seed)
+    annotated = [dataclasses.replace(each, is_crowd=False) for each in annotated]
+    generator = np.random.default_rng(seed)
+    truth = [TrueTrack(each.image_id, each.category_id, _moving(each.mask, generator)) for each in annotated]
+    predicted = [
+        ScoredTrack(each.image_id, each.category_id, each.score, _moving(each.mask, generator)) for each in scored
+    ]
+    tall_truth = [TrueInstance(track.video_id, track.category_id, _laid_out(track.masks)) for track in truth]
+    tall_predicted = [
+        ScoredInstance(track.video_id, track.category_id, track.score, _laid_out(track.masks)) for track in predicted
+    ]
+    ours = figures(evaluate_tracks(predicted, truth, (7, 3)).all)
+    expected = by_pycocotools(tall_predicted, tall_truth, (7, 3))
+    for place in (0, 1, 2, 6, 7, 8):  # AP, AP50, AP75, AR1, AR10, AR100
+        assert ours[place] == pytest.approx(expected[place], abs=1e-9)
+
+
+def _moving(mask: Rle, generator: np.random.Generator) -> Masks:
+    """Give a track of three frames: the mask, the mask moved by a pixel or two, and perhaps nothing."""
+    moved = np.roll(rle.decode(mask), int(generator.integers(0, 3)), axis=1)
+    return (mask, rle.encode(np.ascontiguousarray(moved)), None if generator.random() < 0.5 else mask)
+
+
+def _laid_out(masks: Masks) -> Rle:
+    frames = [np.zeros((HEIGHT, WIDTH), dtype=np.bool_) if mask is None else rle.decode(mask) for mask in masks]
+    return rle.encode(np.concatenate(frames))
 
 
 @settings(max_examples=20, deadline=None)

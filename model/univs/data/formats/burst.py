@@ -19,13 +19,26 @@ def open_burst(root: Path, split: str) -> TrackVideos:
     """
     annotation = first_existing((root / "annotations" / split / "all_classes.json", root / split / "all_classes.json"))
     images = first_existing((root / "frames" / split, root / "images" / split))
+    return read_burst(annotation, images, f"burst-{split}")
+
+
+def read_burst(annotation: Path, images: Path, name: str) -> TrackVideos:
+    """Read a file of sequences, annotated or predicted, which have one format.
+
+    Args:
+        annotation: the JSON.
+        images: the folder that its file names start from.
+        name: of the data set and split, for messages.
+    Raises:
+        InputError: for a file that is missing or malformed.
+    """
     content = read_json(annotation, ("sequences", "categories"))
     with understanding(annotation):
         categories = sorted(content["categories"], key=lambda category: int(category["id"]))
         row_of_category = {int(category["id"]): row for row, category in enumerate(categories)}
         videos = [_video(each, images, row_of_category) for each in content["sequences"]]
         vocabulary = tuple(str(category["name"]) for category in categories)
-    return TrackVideos(f"burst-{split}", videos, vocabulary, tuple(row_of_category))
+    return TrackVideos(name, videos, vocabulary, tuple(row_of_category))
 
 
 def common_categories(root: Path) -> frozenset[int]:
