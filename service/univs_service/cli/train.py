@@ -16,6 +16,12 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Clips a step, other than the recipe's.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate, other than the recipe's.")] = None,
     initial: Annotated[str | None, typer.Option(help="Weights to start from, by name or path.")] = None,
+    text: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="How often an object is prompted by its name or expression; needs univs[text]."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded pictures.", show_default="beside OUTPUT")
@@ -41,6 +47,7 @@ def train(
 
         from univs.training.recipes import find_recipe
         from univs.training.setup import open_trainer
+        from univs.training.texts import TextPrompting
         from univs.training.trainer import RunLimits
         from univs_service.cli.train_progress import step_progress
 
@@ -54,6 +61,8 @@ def train(
             initial_weights=initial or config.initial_weights,
             optimizer=replace(config.optimizer, learning_rate=rate or config.optimizer.learning_rate),
         )
+        if text is not None:
+            config = replace(config, texts=TextPrompting(text) if text else None)
         console = Console(stderr=True)
         with console.status("opening data sets; pictures are decoded once"):
             trainer = open_trainer(config, data, output, cache or output.parent / "cache")
