@@ -7,14 +7,15 @@ instead of the shared one (`PromptQueries.mask_features`). Prompts stay queries;
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from univs.config import UniVSConfig
-from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
+from univs.layers.cells import cell_centres
+from univs.prompt_encoder.tokens import ObjectTokens
 
 _VALUE_DIM = 16
 _PLACE_DIM = 4  # columns of the keys that carry places and padding
@@ -22,29 +23,34 @@ _CLOSED = -1e4  # logit of a token that is not there; finite, so that an object 
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """The tokens on an object, or those around it: slot 0 first, then the recent ones, in one axis L."""
+class _Remembered:
+    """The tokens on an object, then those around it, each with slot 0 first, then the recent ones: one axis L."""
 
     features: Tensor  # [B, Q, L, C]
     centres_xy: Tensor  # [B, Q, L, 2], fractions of the padded picture
     is_usable: Tensor  # bool [B, Q, L]
-    num_first: int  # tokens of the first appearance
+    is_on: Tensor  # bool [L], on the object
+    is_recent: Tensor  # bool [L], all but the first appearance
+    bounds: tuple[int, ...]  # where in L the four groups begin, and the end
 
     @classmethod
-    def of(cls, tokens: VisualTokens) -> "_Side":
-        """Flatten one side of what the pool recalls. Negative clicks are not on the object: they stay out."""
+    def of(cls, tokens: ObjectTokens) -> "_Remembered":
+        """Flatten what the pool recalls. Negative clicks are not on the object: they stay out."""
+        sides = (tokens.foreground, tokens.background)
+        lengths = []
+        for side in sides:
+            num_frames, number = side.cells.shape[-2:]
+            lengths += [number, (num_frames - 1) * number]
+        device = tokens.foreground.cells.device
+        groups = torch.repeat_interleave(torch.arange(4, device=device), torch.tensor(lengths, device=device))
         return cls(
-            features=tokens.features.flatten(2, 3),
-            centres_xy=tokens.centres_xy.flatten(2, 3),
-            is_usable=~(tokens.is_padding | tokens.is_negative).flatten(2, 3),
-            num_first=tokens.cells.shape[-1],
+            features=torch.cat([side.features.flatten(2, 3) for side in sides], dim=2),
+            centres_xy=torch.cat([side.centres_xy.flatten(2, 3) for side in sides], dim=2),
+            is_usable=torch.cat([~(side.is_padding | side.is_negative).flatten(2, 3) for side in sides], dim=2),
+            is_on=groups < 2,
+            is_recent=groups % 2 == 1,
+            bounds=tuple(accumulate(lengths, initial=0)),
         )
-
-    @property
-    def is_recent(self) -> Tensor:
-        """Mark all but the first appearance: bool [L]."""
-        length = self.features.shape[2]
-        return torch.arange(length, device=self.features.device) >= self.num_first
 
 
 class MemoryReadout(nn.Module):
@@ -85,20 +91,19 @@ class MemoryReadout(nn.Module):
         batch, _, height, width = level.shape
         num_objects = prior.shape[1]
         pixels = level.flatten(2).transpose(1, 2)  # [B, N, C]
-        maps = self._compare(pixels, (height, width), _Side.of(tokens.foreground), _Side.of(tokens.background))
+        maps = self._compare(pixels, (height, width), _Remembered.of(tokens))
         context = self.context(pixels)[:, None].expand(-1, num_objects, -1, -1)
         parts = [context, maps, prior.flatten(2)[..., None]] if self.has_mask_prior else [context, maps]
-        joined = torch.cat(parts, dim=-1).flatten(0, 1)  # [B*Q, N, width + maps]
-        joined = joined.transpose(1, 2).reshape(len(joined), -1, height, width)  # channels last in memory
-        merged = functional.relu(self.merge_norm(self.merge(joined)))
+        joined = torch.cat(parts, dim=-1).view(batch * num_objects, height, width, -1).permute(0, 3, 1, 2)
+        merged = functional.relu(self.merge_norm(self.merge(joined)), inplace=True)
         residual = self.widen(merged + self.mix(merged))  # [B*Q, C, h, w]
         residual = functional.interpolate(residual, size=mask_features.shape[-2:], mode="bilinear", align_corners=False)
-        shared = mask_features[:, None].expand(-1, num_objects, -1, -1, -1).flatten(0, 1)
+        shared = mask_features if num_objects == 1 else mask_features.repeat_interleave(num_objects, dim=0)
         own = shared + residual
         own = torch.add(own, self.detail(functional.relu(own)))
-        return own.reshape(batch, num_objects, *own.shape[1:])
+        return own.view(batch, num_objects, *own.shape[1:])
 
-    def _compare(self, pixels: Tensor, grid: tuple[int, int], on: _Side, around: _Side) -> Tensor:
+    def _compare(self, pixels: Tensor, grid: tuple[int, int], tokens: _Remembered) -> Tensor:
         """Compare pixels with tokens: [B, Q, N, maps].
 
         One product gives cosine times temperature, minus the penalty of distance for recent tokens, minus a wall for
@@ -108,45 +113,37 @@ class MemoryReadout(nn.Module):
         temperature = self.log_temperature.exp()
         pixel_keys = functional.normalize(self.key(pixels), dim=-1) * temperature
         pixel_keys = torch.cat([pixel_keys, self._pixel_places(grid, pixels).expand(len(pixels), -1, -1)], dim=-1)
-        token_keys = torch.cat([self._token_keys(side) for side in (on, around)], dim=2)
-        logits = pixel_keys[:, None] @ token_keys.transpose(2, 3)  # [B, Q, N, L + L']
-        offset = on.features.shape[2]
-        bounds = (0, on.num_first, offset, offset + around.num_first, logits.shape[-1])
-        best = []
-        for start, stop in pairwise(bounds):
-            if start == stop:
-                best.append(torch.zeros_like(logits[..., 0]))
-                continue
-            largest = logits[..., start:stop].amax(dim=-1)
-            best.append(torch.where(largest > _CLOSED / 2, largest, 0) / temperature)
-        is_usable = torch.cat([on.is_usable, around.is_usable], dim=2)
-        read = torch.softmax(logits, dim=-1) @ self._labelled_values(on, around)  # [B, Q, N, V + 1]
-        read = read * is_usable.any(dim=-1)[:, :, None, None].to(read.dtype)
-        return torch.cat([torch.stack([*best, best[0] - best[2]], dim=-1), read], dim=-1)
+        logits = pixel_keys[:, None] @ self._token_keys(tokens).transpose(2, 3)  # [B, Q, N, L]
+        largest = torch.stack(
+            [
+                logits[..., start:stop].amax(dim=-1) if stop > start else torch.full_like(logits[..., 0], _CLOSED)
+                for start, stop in pairwise(tokens.bounds)
+            ],
+            dim=-1,
+        )  # [B, Q, N, 4]
+        best = torch.where(largest > _CLOSED / 2, largest, 0) / temperature
+        read = torch.softmax(logits, dim=-1) @ self._labelled_values(tokens)  # [B, Q, N, V + 1]
+        read = read * tokens.is_usable.any(dim=-1)[:, :, None, None].to(read.dtype)
+        return torch.cat([best, best[..., :1] - best[..., 2:3], read], dim=-1)
 
     def _pixel_places(self, grid: tuple[int, int], like: Tensor) -> Tensor:
         """Give the last columns of pixel keys: [N, 4]."""
-        height, width = grid
-        y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
-        x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / width
-        places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)  # [N, 2]
+        places = cell_centres((grid,), like)  # [N, 2]
         scale = self.log_locality.exp()
         squared = places.square().sum(-1, keepdim=True)
         return torch.cat([2 * scale * places, -scale * squared, torch.ones_like(squared)], dim=-1)
 
-    def _token_keys(self, side: _Side) -> Tensor:
+    def _token_keys(self, tokens: _Remembered) -> Tensor:
         """Give the keys of tokens with their places and the wall for what is not there: [B, Q, L, D]."""
-        keys = functional.normalize(self.key(side.features), dim=-1)
-        recent = side.is_recent.to(keys.dtype)[:, None]  # [L, 1]
-        places = side.centres_xy * recent
+        keys = functional.normalize(self.key(tokens.features), dim=-1)
+        recent = tokens.is_recent.to(keys.dtype)[:, None]  # [L, 1]
+        places = tokens.centres_xy * recent
         far = -self.log_locality.exp() * places.square().sum(-1, keepdim=True)
-        wall = (~side.is_usable).to(keys.dtype)[..., None] * _CLOSED
+        wall = (~tokens.is_usable).to(keys.dtype)[..., None] * _CLOSED
         return torch.cat([keys, places, recent.expand_as(far), far + wall], dim=-1)
 
-    def _labelled_values(self, on: _Side, around: _Side) -> Tensor:
+    def _labelled_values(self, tokens: _Remembered) -> Tensor:
         """Give what is read from each token: its value, then 1 on the object and 0 around it: [B, Q, L, V + 1]."""
-        parts = []
-        for label, side in ((1, on), (0, around)):
-            values = self.value(side.features) + self.role(label + 2 * side.is_recent.long())
-            parts.append(torch.cat([values, torch.full_like(values[..., :1], label)], dim=-1))
-        return torch.cat(parts, dim=2)
+        values = self.value(tokens.features) + self.role(tokens.is_on + 2 * tokens.is_recent)
+        label = tokens.is_on.to(values.dtype)[:, None].expand_as(values[..., :1])
+        return torch.cat([values, label], dim=-1)

@@ -65,9 +65,11 @@ class UniVS(nn.Module):
             decoder's level embedding.
         """
         batch, num_frames = images.shape[:2]
-        pixels = torch.sub(images.flatten(0, 1), self.pixel_mean).div_(self.pixel_std)
+        colours = images.flatten(0, 1).to(self.pixel_mean.dtype)
+        pixels = torch.sub(colours, self.pixel_mean).div_(self.pixel_std)
         height, width = pixels.shape[-2:]
-        pixels = functional.pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE))
+        if height % _STRIDE or width % _STRIDE:
+            pixels = functional.pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE))
         levels, mask_features = self.pixel_decoder(self.backbone(pixels))
         embedding = self.mask_decoder.level_embedding[:, :, None, None]
         return ClipFeatures(

@@ -112,7 +112,8 @@ def _decode_tile(
             model.readout(features.levels[-1][:, t], features.mask_features[:, t], tokens, priors)
             for t in range(features.mask_features.shape[1])
         ]
-        queries = replace(queries, mask_features=torch.stack(own, dim=2))
+        joined = own[0][:, :, None] if len(own) == 1 else torch.stack(own, dim=2)  # one frame needs no copy
+        queries = replace(queries, mask_features=joined)
     prediction = model.mask_decoder(
         image,
         queries,

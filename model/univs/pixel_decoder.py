@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from univs.config import PixelDecoderConfig, UniVSConfig
-from univs.layers.deformable_attention import DeformableAttention, split_levels
+from univs.layers.cells import split_levels
+from univs.layers.deformable_attention import DeformableAttention
 from univs.layers.mlp import FeedForwardLayer
 from univs.layers.norm import ConvGroupNorm
 from univs.layers.position_encoding import encode_map
@@ -44,7 +45,7 @@ class TopDownStep(nn.Module):
         lateral = self.lateral(fine)
         size = (lateral.shape[-2], lateral.shape[-1])
         coarse = functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
-        return functional.relu(self.mix(lateral + coarse))
+        return functional.relu(self.mix(lateral + coarse), inplace=True)
 
 
 class PixelDecoder(nn.Module):
@@ -93,4 +94,4 @@ class PixelDecoder(nn.Module):
         )
         for layer in self.layers:
             x = layer(x, positions, sizes)
-        return split_levels(x.transpose(1, 2), sizes)
+        return [level.permute(0, 3, 1, 2) for level in split_levels(x, sizes)]

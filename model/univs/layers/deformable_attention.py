@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from univs.layers.cells import cell_centres, split_levels
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -78,11 +80,11 @@ def read_maps(heads: Tensor, places: Places) -> Tensor:
     centres = cell_centres(places.sizes, heads) * 2 - 1  # [L, 2], in the -1..1 of grid_sample
     grid = centres[:, None, None, None] + places.offsets * scale[:, None]
     grid = grid.permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # [levels, N * heads, L, points, 2]
-    tokens = heads.permute(0, 2, 3, 1).flatten(0, 1)  # [N * heads, d, L]
+    maps = [level.permute(0, 3, 4, 1, 2).flatten(0, 1) for level in split_levels(heads, places.sizes)]
     sampled = torch.cat(
         [
-            functional.grid_sample(level, level_grid, align_corners=False)
-            for level, level_grid in zip(split_levels(tokens, places.sizes), grid, strict=True)
+            functional.grid_sample(level, level_grid, align_corners=False)  # [N * heads, d, L, points]
+            for level, level_grid in zip(maps, grid, strict=True)
         ],
         dim=-1,
     )  # [N * heads, d, L, levels * points]
@@ -128,26 +130,7 @@ def read_rows(heads: Tensor, places: Places) -> Tensor:
 
 def _with_rims(heads: Tensor, sizes: Sequence[tuple[int, int]]) -> Tensor:
     """Surround every level with zeros and list the rows of all pictures, cells and heads: [rows, d]."""
-    levels = torch.split(heads.flatten(2), [rows * columns for rows, columns in sizes], dim=1)
     rimmed = [
-        functional.pad(level.reshape(len(heads), *size, -1), (0, 0, 1, 2, 1, 2)).flatten(1, 2)
-        for level, size in zip(levels, sizes, strict=True)
+        functional.pad(level, (0, 0, 1, 2, 1, 2)).flatten(1, 2) for level in split_levels(heads.flatten(2), sizes)
     ]
     return torch.cat(rimmed, dim=1).view(-1, heads.shape[-1])
-
-
-def split_levels(tokens: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Cut [N, C, L], the cells of all levels, into one map [N, C, rows, columns] a level."""
-    lengths = [rows * columns for rows, columns in sizes]
-    levels = torch.split(tokens, lengths, dim=2)
-    return [level.reshape(*level.shape[:2], *size) for level, size in zip(levels, sizes, strict=True)]
-
-
-def cell_centres(sizes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
-    """Give the centres of the cells of all levels, as fractions: [L, 2], x before y."""
-    centres = []
-    for rows, columns in sizes:
-        y = (torch.arange(rows, device=like.device, dtype=like.dtype) + 0.5) / rows
-        x = (torch.arange(columns, device=like.device, dtype=like.dtype) + 0.5) / columns
-        centres.append(torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1))
-    return torch.cat(centres)

@@ -8,6 +8,7 @@ that frame 100,000 is as exact as frame 0.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -78,15 +79,16 @@ def encode_points(points_xy: Tensor, frame_indices: Tensor, like: Tensor) -> Ten
 
 
 def _axis_tables(grid_size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Encode all rows and all columns: [rows, C/2] and [columns, C/2]."""
-    rows, columns = (
-        _sine(
-            torch.arange(1, size + 1, device=like.device, dtype=torch.float64) / (size + 1e-6) * _TURN,
-            like.shape[-1] // 2,
-        ).to(like.dtype)
-        for size in grid_size
-    )
+    """Encode all rows and all columns: [rows, C/2] and [columns, C/2]. Nobody writes into them."""
+    rows, columns = (_axis_table(size, like.shape[-1] // 2, like.dtype, like.device) for size in grid_size)
     return rows, columns
+
+
+@lru_cache(maxsize=128)
+@torch.inference_mode(mode=False)  # kept for training as well, which may come after inference
+def _axis_table(size: int, channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    phases = torch.arange(1, size + 1, device=device, dtype=torch.float64) / (size + 1e-6) * _TURN
+    return _sine(phases, channels).to(dtype)
 
 
 def _encode_frames(frame_indices: Tensor, like: Tensor) -> Tensor:
@@ -95,7 +97,13 @@ def _encode_frames(frame_indices: Tensor, like: Tensor) -> Tensor:
 
 
 def _sine(phases: Tensor, channels: int) -> Tensor:
-    """Give sine and cosine at falling frequencies: [...] -> [..., channels]."""
-    exponents = torch.arange(0, channels, 2, device=phases.device, dtype=phases.dtype) / channels
-    angles = phases[..., None] / _TEMPERATURE**exponents
+    """Give sine and cosine at falling frequencies: float64 [...] -> [..., channels]."""
+    angles = phases[..., None] / _periods(channels, phases.device)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)
+def _periods(channels: int, device: torch.device) -> Tensor:
+    """Give the phase for which each pair of channels turns by 1: float64 [channels / 2]."""
+    return _TEMPERATURE ** (torch.arange(0, channels, 2, device=device, dtype=torch.float64) / channels)

@@ -4,14 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from univs.layers.deformable_attention import (
-    DeformableAttention,
-    Places,
-    cell_centres,
-    read_maps,
-    read_rows,
-    split_levels,
-)
+from univs.layers.cells import cell_centres, split_levels
+from univs.layers.deformable_attention import DeformableAttention, Places, read_maps, read_rows
 
 SIZES = ((2, 3), (5, 4))
 NUM_CELLS = 2 * 3 + 5 * 4
@@ -44,12 +38,12 @@ def plain_loop(layer: DeformableAttention, queries: Tensor, values: Tensor) -> T
     centres = cell_centres(SIZES, queries)
     for index in range(len(queries)):
         for head in range(2):
-            levels = split_levels(projected[:, head].transpose(0, 1)[None], SIZES)
+            levels = split_levels(projected[None, :, head], SIZES)
             for number, (rows, columns) in enumerate(SIZES):
                 for point in range(3):
                     dx, dy = offsets[index, head, number, point].tolist()
                     x, y = centres[index].tolist()
-                    read = bilinear(levels[number][0], x * columns + dx, y * rows + dy)
+                    read = bilinear(levels[number][0].permute(2, 0, 1), x * columns + dx, y * rows + dy)
                     result[index, head] += weights[index, head, number, point] * read
     return torch.as_tensor(layer.output(result.flatten(1)))
 
