@@ -75,7 +75,7 @@ def test_unknown_ids_and_categories_are_refused() -> None:
 def test_figures_equal_those_of_hotcoco(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     truth, predicted = _random_map(seed, has_crowd=True), _random_map(seed + 1, has_crowd=False)
     report = summarize(tally(predicted, truth, _NUM_CLASSES), _IS_THING)
-    expected = _by_hotcoco(tmp_path_factory.mktemp("panoptic"), predicted, truth)
+    expected = by_hotcoco(tmp_path_factory.mktemp("panoptic"), predicted, truth)
     for row, quality in enumerate(report.classes):
         if quality.num_classes:
             assert quality.pq == pytest.approx(expected[row], abs=1e-9)
@@ -155,9 +155,12 @@ def _same(first: PanopticTally, second: PanopticTally) -> bool:
     return np.allclose(first.iou_sum, second.iou_sum) and all(np.array_equal(*pair) for pair in pairs)
 
 
-def _by_hotcoco(root: Path, predicted: PanopticMap, truth: PanopticMap) -> list[float]:
-    """Give PQ of each class as the library computes it from files in the format of COCO."""
-    categories = [{"id": row, "name": str(row), "isthing": int(thing)} for row, thing in enumerate(_IS_THING)]
+def by_hotcoco(
+    root: Path, predicted: PanopticMap, truth: PanopticMap, is_thing: tuple[bool, ...] = _IS_THING
+) -> list[float]:
+    """Give PQ of each class as the library computes it from files in the format of COCO; ids below 256."""
+    categories = [{"id": row, "name": str(row), "isthing": int(thing)} for row, thing in enumerate(is_thing)]
+    height, width = truth.ids.shape
     for name, panoptic in (("gt", truth), ("pred", predicted)):
         (root / name).mkdir()
         Image.fromarray(np.stack([panoptic.ids, 0 * panoptic.ids, 0 * panoptic.ids], axis=-1).astype(np.uint8)).save(
@@ -175,7 +178,7 @@ def _by_hotcoco(root: Path, predicted: PanopticMap, truth: PanopticMap) -> list[
             if np.any(panoptic.ids == segment.segment_id)
         ]
         content = {
-            "images": [{"id": 1, "file_name": "1.jpg", "height": 18, "width": 21}],
+            "images": [{"id": 1, "file_name": "1.jpg", "height": height, "width": width}],
             "annotations": [{"image_id": 1, "file_name": "1.png", "segments_info": segments}],
             "categories": categories,
         }
@@ -183,4 +186,6 @@ def _by_hotcoco(root: Path, predicted: PanopticMap, truth: PanopticMap) -> list[
     evaluator = PanopticEval(root / "gt.json", root / "pred.json", gt_folder=root / "gt", pred_folder=root / "pred")
     evaluator.run()
     per_class = evaluator.results()["per_class"]
-    return [float(per_class[row]["pq"] if row in per_class else per_class[str(row)]["pq"]) for row in range(3)]
+    return [
+        float(per_class[row]["pq"] if row in per_class else per_class[str(row)]["pq"]) for row in range(len(is_thing))
+    ]

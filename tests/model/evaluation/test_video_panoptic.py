@@ -10,6 +10,7 @@ from univs.evaluation.panoptic import PanopticMap, PanopticTally, Segment, empty
 from univs.evaluation.video_panoptic import summarize_windows, window_tallies
 
 from .shapes import labels, random_labels
+from .test_panoptic import by_hotcoco
 
 _IS_THING = (True, False)
 
@@ -45,6 +46,18 @@ def test_windows_of_one_frame_are_pictures_and_the_longest_is_one_tube(seed: int
         pictures = pictures + tally(picture, PanopticMap(truth.ids[frame], truth.segments), 2)
     assert _counts(singles) == _counts(pictures)
     assert _counts(whole) == _counts(tally(predicted, truth, 2))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_tubes_score_as_segments_of_a_picture_of_all_frames(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    truth, predicted = _random_video(seed), _random_video(seed + 1)
+    (whole,) = window_tallies(predicted, truth, 2, windows=(4,))
+    tall = [PanopticMap(video.ids.reshape(-1, 12), video.segments) for video in (predicted, truth)]
+    expected = by_hotcoco(tmp_path_factory.mktemp("tall"), tall[0], tall[1], _IS_THING)
+    assert summarize_windows((whole,), _IS_THING).classes == pytest.approx(tuple(expected), abs=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
