@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -201,6 +202,42 @@ def test_the_downloaded_file_is_the_document_that_the_command_line_writes(open_p
     assert [frame.objects[0].mask.counts for frame in document.frames] == [
         result["objects"][0]["mask"]["counts"] for result in results
     ]
+
+
+def test_results_come_in_the_formats_of_other_tools(open_page: Any, make_clip: Any) -> None:
+    page = open_page()
+    choose_video(page, make_clip(6))
+    page.get_by_label("Name of object 1").fill("square")
+    point_at(page, 12, 24)
+    results = run_to_the_end(page, 6)
+    page.click("#more-formats")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "formats-1280.png")
+    with page.expect_download() as download:
+        page.click('[data-format="coco_rle"]')
+    assert download.value.suggested_filename == "clip.coco_rle.json"
+    data = json.loads(download.value.path().read_bytes())
+    assert [note["segmentation"]["counts"] for note in data["annotations"]] == [
+        result["objects"][0]["mask"]["counts"] for result in results if result["objects"][0]["area"]
+    ]
+    assert {category["name"] for category in data["categories"]} <= {"square"}
+    with page.expect_download() as download:
+        page.click('[data-format="davis"]')
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == [f"clip/0000{index}.png" for index in range(6)]
+
+
+def test_an_export_that_is_refused_says_why(open_page: Any, make_clip: Any) -> None:
+    page = open_page()
+    choose_video(page, make_clip(6))
+    point_at(page, 12, 24)
+    run_to_the_end(page, 6)
+    problem = {"title": "No room", "detail": "expected less, got more", "status": 507, "code": "storage_full"}
+    page.route("**/exports/ytvis*", lambda route: route.fulfill(status=507, body=json.dumps(problem)))
+    page.click("#more-formats")
+    page.click('[data-format="ytvis"]')
+    expect(page.locator("#problems")).to_contain_text("expected less, got more")
+    expect(page.locator("#export-dialog")).not_to_be_visible()
 
 
 def test_a_reload_takes_up_marks_and_session(open_page: Any, make_clip: Any) -> None:
@@ -447,7 +484,9 @@ def test_the_page_fits_wide_and_narrow_windows_in_light_and_dark(open_page: Any,
     choose_video(page, make_clip(6))
     point_at(page, 12, 24)
     run_to_the_end(page, 6)
-    check_layouts(page, "studio", ["#play", "#scrubber", "#opacity", "#start", "#download-json", "#delete"])
+    check_layouts(
+        page, "studio", ["#play", "#scrubber", "#opacity", "#start", "#download-json", "#more-formats", "#delete"]
+    )
 
 
 def check_layouts(page: Page, name: str, selectors: list[str]) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +69,31 @@ def test_folder_holds_a_png_for_every_frame(clip: Path, tmp_path: Path) -> None:
     assert names == ["00000.png", "00001.png", "00002.png"]
     first = np.asarray(Image.open(tmp_path / "masks" / "00000.png"))
     assert np.array_equal(first == 3, mask > 0)  # the user's own mask is the answer in its frame
+
+
+def test_other_formats_are_asked_for_by_name(clip: Path, tmp_path: Path) -> None:
+    result = segment(clip, tmp_path / "o.json", ["--box", "8,10,28,30", "--format", "coco_rle_raw", "--name", "1:cup"])
+
+    assert result.exit_code == 0, result.output
+    data = json.loads((tmp_path / "o.json").read_text())
+    assert [image["id"] for image in data["images"]] == [0, 1, 2]
+    assert all(category["name"] == "cup" for category in data["categories"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["-o", "out.avi"], r"expected an output that ends in \.json, .*'\.avi'"),
+        (["--format", "cvat", "-o", "out.json"], r"expected a \.xml file for cvat, got '\.json'"),
+        (["--format", "avi"], "'avi' is not one of"),
+        (["--name", "cup"], "expected a name as OBJECT:NAME"),
+    ],
+)
+def test_an_output_that_cannot_be_is_told_before_any_work(clip: Path, options: list[str], says: str) -> None:
+    result = univs("segment", clip, "--box", "8,10,28,30", *options)
+
+    assert result.exit_code != 0
+    assert re.search(says, " ".join(result.output.split()))
 
 
 def test_last_frame_can_be_chosen(clip: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 the length of the video.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from univs_service.exports.geojson import GeoJsonSink
 from univs_service.exports.indexed_png import IndexedPngSink
 from univs_service.exports.label_studio import FrameAddress, LabelStudioSink, LabelStudioVideoSink
 from univs_service.exports.masks import decode_mask, encode_mask
+from univs_service.exports.names import NamedSink, read_names
 from univs_service.exports.overlay import OverlaySink
 from univs_service.exports.panoptic import PanopticSink
 from univs_service.exports.sink import ExportError, ResultSink
@@ -43,11 +45,17 @@ __all__ = [
     "encode_mask",
     "info_of",
     "open_export",
+    "read_names",
 ]
 
 
 def open_export(
-    path: Path, video: VideoDescription, kind: ExportFormat | None = None, frames: FrameAddress | None = None
+    path: Path,
+    video: VideoDescription,
+    kind: ExportFormat | None = None,
+    *,
+    names: Mapping[int, str] | None = None,
+    frames: FrameAddress | None = None,
 ) -> ResultSink:
     """Give the sink for a format.
 
@@ -55,6 +63,7 @@ def open_export(
         path: of the file, folder or archive to write.
         video: what the masks belong to.
         kind: the format; when left out, the name tells.
+        names: of objects, by id, for those that have none or shall have another.
         frames: where pictures of the frames are, for formats that refer to them; `<name of the video>/00000.jpg`, ...
             when left out.
     Raises:
@@ -87,4 +96,4 @@ def open_export(
             sink = LabelStudioSink(path, video, frames or FrameAddress(f"{stem}/", digits=5, suffix=".jpg"))
         case ExportFormat.LABEL_STUDIO_VIDEO:
             sink = LabelStudioVideoSink(path, video)
-    return sink
+    return NamedSink(sink, names) if names else sink

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from univs_service.exports import ExportError, FrameAddress, open_export
 from univs_service.exports.masks import Image
-from univs_service.exports.names import name_objects
 from univs_service.exports.order import (
     EXIT_DISK,
     EXIT_NO_RESULTS,
@@ -42,12 +41,12 @@ def make_export(order: ExportOrder) -> None:
             "expected at least one frame with a result, got none so far; wait for the first `frame.result`"
         )
     frames = FrameAddress(order.frames_url) if order.frames_url else None
-    sink = open_export(order.target, order.video, order.kind, frames)
+    sink = open_export(order.target, order.video, order.kind, names=order.names, frames=frames)
     images = _Images(order) if sink.needs_image else None
     with sink:
         for result in results:
             image = images.read(result.frame_index) if images else None
-            sink.write(name_objects(result, order.names), image)
+            sink.write(result, image)
 
 
 class _Images:

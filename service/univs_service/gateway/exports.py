@@ -13,8 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from univs_service.errors import InvalidInputError, NoResultsError, StorageFullError, UnknownFormatError
-from univs_service.exports import FORMATS, ExportError, ExportFormat, VideoDescription, info_of
-from univs_service.exports.names import read_names
+from univs_service.exports import FORMATS, ExportError, ExportFormat, VideoDescription, info_of, read_names
 from univs_service.exports.order import ExportOrder
 from univs_service.gateway.openapi import PROBLEMS
 from univs_service.gateway.sessions import SessionId

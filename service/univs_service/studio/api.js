@@ -24,6 +24,17 @@ export function resultsPath(sessionId) {
   return serviceUrl(`v1/sessions/${encodeURIComponent(sessionId)}/results`);
 }
 
+/**
+ * The address of a session's results in another format.
+ * @param {Map<number, string>} names of objects, by id
+ */
+export function exportPath(sessionId, format, fileName, names) {
+  const url = serviceUrl(`v1/sessions/${encodeURIComponent(sessionId)}/exports/${encodeURIComponent(format)}`);
+  url.searchParams.set("file_name", fileName);
+  for (const [id, name] of names) url.searchParams.append("name", `${id}:${name}`);
+  return url;
+}
+
 /** The address of a session's websocket, on the host that served this page. */
 export function streamUrl(session) {
   const url = serviceUrl(`v1/sessions/${encodeURIComponent(session.session_id)}/stream`);
@@ -78,6 +89,7 @@ async function request(method, path, body) {
 }
 
 export const readModels = () => request("GET", "v1/models");
+export const readExportKinds = () => request("GET", "v1/exports");
 export const readLimits = () => request("GET", "v1/limits");
 export const readVideo = (videoId) => request("GET", `v1/videos/${encodeURIComponent(videoId)}`);
 export const deleteVideo = (videoId) => request("DELETE", `v1/videos/${encodeURIComponent(videoId)}`);
@@ -91,6 +103,25 @@ export async function readResults(sessionId) {
   if (!response.ok) throw await problemOf(response);
   const lines = (await response.text()).split("\n");
   return lines.filter((line) => line.trim() !== "").map((line) => JSON.parse(line));
+}
+
+/** Wait until an export can be downloaded; only its first byte is asked for. */
+export async function prepareExport(url, signal) {
+  for (;;) {
+    let response;
+    try {
+      response = await fetch(url, { headers: { range: "bytes=0-0" }, signal });
+    } catch (error) {
+      throw error.name === "AbortError" ? error : unreachable();
+    }
+    if (!response.ok) throw await problemOf(response);
+    if (response.status !== 202) {
+      await response.body?.cancel();
+      return;
+    }
+    const { retry_after_ms: wait } = await response.json();
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
 }
 
 /**

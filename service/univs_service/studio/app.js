@@ -3,6 +3,7 @@
 import { deleteVideo, readLimits, readModels, readVideo, resultsPath } from "./api.js";
 import { byId, make } from "./elements.js";
 import { Exhibit } from "./exhibit.js";
+import { ExportMenu } from "./export_menu.js";
 import { bindKeys } from "./keys.js";
 import { Landing } from "./landing.js";
 import { Notices } from "./notices.js";
@@ -36,6 +37,7 @@ class Studio {
     this.timeline = new Timeline(byId("timeline"));
     this.objectList = new ObjectList(byId("object-list"), this.project, { onJump: (frame) => this.#seek(frame) });
     this.runPanel = new RunPanel(this.run, this.project, this.player);
+    this.exportMenu = new ExportMenu(this.notices);
     this.weightsNote = new WeightsNote();
     this.#listen();
     this.#bindButtons();
@@ -141,6 +143,12 @@ class Studio {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
+  #openExports() {
+    const named = this.project.objects.filter(({ id, name }) => name !== `Object ${id}`);
+    const names = new Map(named.map(({ id, name }) => [id, name]));
+    this.exportMenu.open({ sessionId: this.run.session.session_id, fileName: this.fileName, names });
+  }
+
   // --- what the parts tell each other --------------------------------------------------------------------------------
 
   #listen() {
@@ -214,6 +222,7 @@ class Studio {
     click("start", () => this.#start());
     click("stop", () => this.run.stop());
     click("download-json", () => this.#downloadJson());
+    click("more-formats", () => this.#openExports());
     click("delete", () => byId("delete-dialog").showModal());
     byId("delete-dialog").addEventListener("close", ({ target }) => {
       if (target.returnValue === "delete") this.#delete();

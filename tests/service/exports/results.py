@@ -101,7 +101,7 @@ def export(
     frames: FrameAddress | None = None,
 ) -> Path:
     """Write results; give the path."""
-    with open_export(path, video, kind, frames) as sink:
+    with open_export(path, video, kind, frames=frames) as sink:
         for result in results:
             sink.write(result)
     return path

@@ -30,7 +30,7 @@ from tests.service.exports.results import (
     true_masks,
 )
 
-from univs_service.exports import FORMATS, ExportError, ExportFormat, FrameAddress, info_of, open_export
+from univs_service.exports import FORMATS, ExportError, ExportFormat, FrameAddress, info_of, open_export, read_names
 from univs_service.exports.brush import encode_brush
 from univs_service.exports.cvat_tracks import largest_outline
 from univs_service.exports.rings import trace_parts
@@ -406,3 +406,19 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path, kind: ExportFormat)
         tracemalloc.stop()
 
     assert (sizes[-1] - sizes[11]) / 12 < 1500  # an archive keeps the name of every picture
+
+
+def test_names_given_by_the_user_take_the_place_of_labels(tmp_path: Path) -> None:
+    with open_export(tmp_path / "out.json", VIDEO, ExportFormat.COCO_RLE, names={7: "ring"}) as sink:
+        for result in story():
+            sink.write(result)
+
+    data = json.loads((tmp_path / "out.json").read_text())
+    assert [each["name"] for each in data["categories"]] == ["dog", "ring"]
+
+
+@pytest.mark.parametrize("option", ["dog", "1:", ":dog", "x:dog", "1: ", "²:dog", "1:a\x00b"])
+def test_a_name_without_an_object_is_refused(option: str) -> None:
+    assert read_names(["1:a:b", "2: brown  bear "]) == {1: "a:b", 2: "brown bear"}
+    with pytest.raises(ExportError, match="OBJECT:NAME"):
+        read_names([option])
