@@ -22,13 +22,20 @@ pytestmark = pytest.mark.skipif(not minilm.is_installed(), reason="needs pip ins
 
 # What users say, and the name of COCO that they mean.
 SYNONYMS = {
-    "automobile": "car", "the automobile": "car", "taxi": "car", "lorry": "truck", "motorbike": "motorcycle",
-    "bike": "bicycle", "aeroplane": "airplane", "jet": "airplane", "locomotive": "train", "ship": "boat",
-    "a man": "person", "woman": "person", "pedestrian": "person", "kitten": "cat", "puppy": "dog", "pony": "horse",
-    "lamb": "sheep", "bull": "cow", "grizzly": "bear", "sparrow": "bird", "sofa": "couch", "settee": "couch",
-    "armchair": "chair", "television": "tv", "smartphone": "cell phone", "notebook computer": "laptop",
-    "fridge": "refrigerator", "mug": "cup", "doughnut": "donut", "houseplant": "potted plant", "novel": "book",
-    "rucksack": "backpack", "luggage": "suitcase", "purse": "handbag", "necktie": "tie", "stoplight": "traffic light",
+    "aeroplane": "airplane", "plane": "airplane", "jet": "airplane", "rucksack": "backpack", "grizzly": "bear",
+    "bike": "bicycle", "sparrow": "bird", "duck": "bird", "ship": "boat", "canoe": "boat", "novel": "book",
+    "coach": "bus", "automobile": "car", "taxi": "car", "van": "car", "the automobile": "car", "kitten": "cat",
+    "mobile phone": "cell phone", "smartphone": "cell phone", "armchair": "chair", "wall clock": "clock",
+    "sofa": "couch", "settee": "couch", "calf": "cow", "bull": "cow", "mug": "cup",
+    "dining-room table": "dining table", "puppy": "dog", "hound": "dog", "doughnut": "donut",
+    "hydrant": "fire hydrant", "blow dryer": "hair drier", "purse": "handbag", "pony": "horse",
+    "notebook computer": "laptop", "motorbike": "motorcycle", "computer mouse": "mouse", "stove": "oven",
+    "man": "person", "a man": "person", "woman": "person", "child": "person", "pedestrian": "person",
+    "flower pot": "potted plant", "houseplant": "potted plant", "fridge": "refrigerator", "lamb": "sheep",
+    "basin": "sink", "soccer ball": "sports ball", "luggage": "suitcase", "surfing board": "surfboard",
+    "teddy": "teddy bear", "racket": "tennis racket", "necktie": "tie", "loo": "toilet", "stoplight": "traffic light",
+    "railway train": "train", "locomotive": "train", "lorry": "truck", "television": "tv", "tv set": "tv",
+    "wineglass": "wine glass",
 }  # fmt: skip
 COCO = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic_light",

@@ -1,8 +1,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from tests.model.prompt_encoder.test_sentence_text import COCO, SYNONYMS
 from torch.nn import functional
 
 from univs import weights
@@ -71,3 +73,20 @@ def test_the_shipped_map_knows_names_that_it_was_not_fitted_on() -> None:
     assert float((rank < 5).double().mean()) >= 0.88
     written = next(line for line in json.loads(shipped.recipe)["report"]["figures"] if line["phrase"] == "{}")
     assert float((rank == 0).double().mean()) == pytest.approx(written["top_1"], abs=0.01)
+
+
+@pytest.mark.skipif(not _TABLES.is_dir(), reason="the tables of names lie beside the project")
+def test_listed_names_are_no_better_served_from_the_table() -> None:
+    path = weights.text_map_path()
+    assert path is not None
+    encoder = SentenceTextEncoder(text_map.read(path))
+    asked = functional.normalize(encoder.encode_names(list(SYNONYMS)), dim=1)
+    stored = torch.from_numpy(np.load(_TABLES / "coco_clip_a+cname.npy").astype(np.float32))
+    meant = torch.tensor([COCO.index(name.replace(" ", "_")) for name in SYNONYMS.values()])
+
+    def share_found(rows: torch.Tensor) -> float:
+        return float(((asked @ functional.normalize(rows, dim=1).T).argmax(dim=1) == meant).double().mean())
+
+    mapped = share_found(encoder.encode_names(list(COCO)))
+    assert mapped >= share_found(stored)
+    assert mapped >= 0.85
