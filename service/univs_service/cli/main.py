@@ -16,6 +16,7 @@ from univs_service.cli.demo import demo
 from univs_service.cli.doctor import doctor
 from univs_service.cli.eval import evaluate
 from univs_service.cli.gateway import gateway
+from univs_service.cli.predict import predict
 from univs_service.cli.publish import publish
 from univs_service.cli.score import score
 from univs_service.cli.segment import segment
@@ -48,7 +49,7 @@ def _root(
     """Take the options of `univs` itself."""
 
 
-for _command in (serve, gateway, worker, segment, demo, train, score, doctor):
+for _command in (serve, gateway, worker, segment, demo, train, predict, score, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")

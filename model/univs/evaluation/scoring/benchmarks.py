@@ -1,12 +1,13 @@
 """Names of the benchmarks that can be scored from files, each with the function that does it."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
 from univs.data.formats.burst import common_categories, open_burst
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
+from univs.data.formats.json_files import first_existing
 from univs.data.formats.mose import open_mose
 from univs.data.formats.video_json import open_video_json
 from univs.data.formats.viposeg import kind_of, open_viposeg
@@ -62,9 +63,12 @@ def _mose(root: Path, split: str, predictions: Path) -> ScoreTable:
 
 def _ref_davis(root: Path, split: str, predictions: Path) -> ScoreTable:
     sources = [open_ref_davis(root, split, number) for number in range(1, _NUM_ANNOTATORS + 1)]
-    return masks.score_annotators(
-        sources, [PredictedMaps(predictions / f"anno_{number}") for number in range(_NUM_ANNOTATORS)]
-    )
+    with ExitStack() as opened:
+        predicted = []
+        for number in range(_NUM_ANNOTATORS):
+            path = first_existing((predictions / f"anno_{number}", predictions / f"anno_{number}.zip"))
+            predicted.append(opened.enter_context(closing(PredictedMaps(path))))
+        return masks.score_annotators(sources, predicted)
 
 
 def _ref_youtube_vos(root: Path, split: str, predictions: Path) -> ScoreTable:

@@ -1,0 +1,165 @@
+"""Names of the benchmarks that the network can be run over, each with the function that does it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from univs.companions import ClassVectors
+from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
+from univs.data.formats.label_videos import LabelVideos
+from univs.data.formats.mose import open_mose
+from univs.data.formats.video_json import open_video_json
+from univs.data.formats.viposeg import open_viposeg
+from univs.data.formats.vipseg import VipSeg
+from univs.data.formats.vspw import Vspw
+from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos
+from univs.errors import InputError
+from univs.evaluation.predicting.found import predict_classes, predict_segments, predict_tracks
+from univs.evaluation.predicting.prompted import predict_expressions, predict_named_objects, predict_objects
+from univs.evaluation.predicting.videos import OnFrame
+from univs.inference.entities.options import (
+    Answer,
+    EntityOptions,
+    paper_entities,
+    released_vis,
+    released_vps,
+    released_vss,
+)
+from univs.inference.entities.segmenter import EntitySegmenter
+from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.options import options_for
+from univs.inference.segmenter import VideoSegmenter
+from univs.model import UniVS
+from univs.types import Compat
+
+_NUM_ANNOTATORS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is run.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        compat: the semantics that its weights were made for.
+        classes: its class vectors, if it has some; names are read by its text encoder where it has none.
+        short_side_px: of the picture that the network sees; None takes the semantics' own.
+    """
+
+    model: UniVS
+    compat: Compat = Compat.PAPER
+    classes: ClassVectors | None = None
+    short_side_px: int | None = None
+
+    def open_segmenter(self, frame_size: tuple[int, int]) -> VideoSegmenter:
+        """Open a segmenter of prompted objects for frames of (height, width)."""
+        return VideoSegmenter(self.model, options_for(self.compat, self.short_side_px), frame_size)
+
+    def vocabulary(self, section: str, names: Sequence[str], is_thing: Sequence[bool]) -> Vocabulary:
+        """Give the categories of a data set, from the section of the class vectors that has its name.
+
+        Raises:
+            UnsupportedPromptError: when there are neither class vectors nor a text encoder.
+        """
+        if self.classes is not None and section in self.classes.sections:
+            vectors = self.classes.section(section)
+            if len(vectors) == len(names):
+                return Vocabulary(tuple(names), tuple(is_thing), vectors)
+        return Vocabulary.of_names(self.model, names, is_thing)
+
+    def finder(self, vocabulary: Vocabulary, released: EntityOptions) -> Callable[..., EntitySegmenter]:
+        """Give the function that opens a segmenter of categories.
+
+        Args:
+            vocabulary: the categories.
+            released: settings for published weights.
+        """
+        short_side = 384 if self.short_side_px is None else self.short_side_px
+        options = paper_entities(short_side) if self.compat is Compat.PAPER else released
+
+        def opened(frame_size: tuple[int, int], answer: Answer) -> EntitySegmenter:
+            return EntitySegmenter(self.model, vocabulary, frame_size, (answer,), options)
+
+        return opened
+
+
+Predictor = Callable[[Subject, Path, str, Path, OnFrame], None]
+
+
+def predict_benchmark(name: str, subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    """Run a network over a split, and write what the benchmark's server takes.
+
+    Args:
+        name: of the data set, as `predicted_benchmarks` lists them.
+        subject: what is run.
+        root: the folder in which the data set was unpacked.
+        split: of the data set.
+        output: the zip that is written; a folder for `vipseg` and `ref_davis`.
+        on_frame: told of every frame.
+    Raises:
+        InputError: for another name, or a layout with parts missing.
+        UnsupportedPromptError: for weights that cannot read what the benchmark asks for.
+    """
+    if name not in _PREDICTORS:
+        raise InputError(f"expected a data set of {', '.join(_PREDICTORS)}, got {name!r}")
+    _PREDICTORS[name](subject, root, split, output, on_frame)
+
+
+def predicted_benchmarks() -> tuple[str, ...]:
+    """Give the names that `predict_benchmark` knows."""
+    return tuple(_PREDICTORS)
+
+
+def _objects(
+    subject: Subject,
+    root: Path,
+    split: str,
+    output: Path,
+    on_frame: OnFrame,
+    source: Callable[[Path, str], LabelVideos],
+) -> None:
+    predict_objects(source(root, split), subject.open_segmenter, output, on_frame)
+
+
+def _ref_davis(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    for number in range(_NUM_ANNOTATORS):
+        source = open_ref_davis(root, split, number + 1)
+        predict_named_objects(source, subject.open_segmenter, output / f"anno_{number}.zip", on_frame)
+
+
+def _ref_youtube_vos(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    predict_expressions(open_ref_youtube_vos(root, split), subject.open_segmenter, output, on_frame)
+
+
+def _tracks(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame, name: str, section: str) -> None:
+    source = open_video_json(root, split, name)
+    vocabulary = subject.vocabulary(section, source.vocabulary, (True,) * len(source.vocabulary))
+    predict_tracks(source, subject.finder(vocabulary, released_vis()), output, on_frame)
+
+
+def _vipseg(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    source = VipSeg(root, split)
+    vocabulary = subject.vocabulary("vipseg", source.vocabulary, source.is_thing)
+    predict_segments(source, subject.finder(vocabulary, released_vps()), output, on_frame)
+
+
+def _vspw(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    source = Vspw(root, split)
+    vocabulary = subject.vocabulary("vipseg", source.vocabulary, (False,) * len(source.vocabulary))
+    predict_classes(source, subject.finder(vocabulary, released_vss()), output, on_frame)
+
+
+_PREDICTORS: dict[str, Predictor] = {
+    "davis2017": partial(_objects, source=open_davis2017),
+    "mose": partial(_objects, source=open_mose),
+    "ovis": partial(_tracks, name="ovis", section="ovis"),
+    "ref_davis": _ref_davis,
+    "ref_youtube_vos": _ref_youtube_vos,
+    "viposeg": partial(_objects, source=open_viposeg),
+    "vipseg": _vipseg,
+    "vspw": _vspw,
+    "youtube_vos2018": partial(_objects, source=open_youtube_vos),
+    "ytvis2019": partial(_tracks, name="ytvis2019", section="ytvis19"),
+    "ytvis2021": partial(_tracks, name="ytvis2021", section="ytvis21"),
+}
