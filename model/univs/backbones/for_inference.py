@@ -68,11 +68,11 @@ class OnnxBackbone(nn.Module):
         self._session = onnxruntime.InferenceSession(write_graph(network), options, providers=["CPUExecutionProvider"])
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Give maps at strides 4, 8, 16, 32 of normalised float32 pictures [N, 3, H, W], channels last."""
-        images = images.contiguous()
+        """Give maps at strides 4, 8, 16, 32 of normalised pictures [N, 3, H, W], float32 with channels last."""
+        images = images.to("cpu", torch.float32).contiguous()  # the runtime is told an address, not a type
         height, width = images.shape[-2:]
         maps = [
-            torch.empty(len(images), -(-height // stride), -(-width // stride), channels)
+            torch.empty(len(images), -(-height // stride), -(-width // stride), channels, dtype=torch.float32)
             for stride, channels in zip(_STRIDES, self.network.channels, strict=True)
         ]
         for index, image in enumerate(images):

@@ -60,10 +60,10 @@ def test_maps_stay_as_they_are_while_others_are_computed() -> None:
     assert all(torch.equal(level, before) for level, before in zip(first, kept, strict=True))
 
 
-def test_the_layout_of_pictures_does_not_matter_and_maps_have_their_channels_last() -> None:
+def test_layout_and_type_of_pictures_do_not_matter_and_maps_have_their_channels_last() -> None:
     backbone, images = on_onnx(), pictures(2, 3, 64, 96)
-    for layout in (torch.contiguous_format, torch.channels_last):
-        for got, expected in zip(backbone(images.contiguous(memory_format=layout)), backbone(images), strict=True):
+    for same in (images, images.contiguous(memory_format=torch.channels_last), images.double()):
+        for got, expected in zip(backbone(same), backbone(images), strict=True):
             assert torch.equal(got, expected)
             assert got.is_contiguous(memory_format=torch.channels_last)
 
