@@ -10,8 +10,12 @@ from univs.errors import InputError
 from univs.losses.matcher import MatchCosts
 from univs.losses.points import PointSampling
 from univs.training.config import MonitorConfig, OptimizerConfig, TrainConfig
+from univs.training.rollout import RolloutConfig
 
-_OPEN_NOTE = "trained on COCO 2017 pictures and annotations (CC BY 4.0) and Clothing Co-Parsing (Apache-2.0)"
+_OPEN_NOTE = (
+    "trained on COCO 2017 (annotations CC BY 4.0, pictures under their Flickr licences) and Clothing Co-Parsing "
+    "(Apache-2.0, rights of the photos unclear), from an EfficientNet-Lite0 of ImageNet (Apache-2.0)"
+)
 # ImageNet's edges and textures are kept; learning them anew costs a third of the time.
 _EARLY_BACKBONE = ("backbone.stem.", "backbone.stages.0.", "backbone.stages.1.")
 _RESEARCH_NOTE = f"{_OPEN_NOTE}, and on DAVIS 2016 and ECSSD, which are for research only: so are these weights"
@@ -38,7 +42,7 @@ def nano_vos() -> TrainConfig:
 
 
 def nano_research_vos() -> TrainConfig:
-    """Continue from `nano` with DAVIS 2016 and ECSSD."""
+    """Continue from `nano` with DAVIS 2016 and ECSSD, in longer clips that go on from the network's own masks."""
     open_recipe = nano_vos()
     return replace(
         open_recipe,
@@ -51,8 +55,10 @@ def nano_research_vos() -> TrainConfig:
             MixtureEntry("coco_instances", 0.6, is_pasted=True),
             MixtureEntry("clothing", 0.2, is_pasted=True),
         ),
-        optimizer=OptimizerConfig(learning_rate=5e-4),
-        num_steps=1500,
+        clip=replace(open_recipe.clip, num_frames=4),
+        rollout=RolloutConfig(teacher_probability=0.25),
+        optimizer=OptimizerConfig(learning_rate=6e-4),
+        num_steps=1000,
         seed=1,
     )
 
