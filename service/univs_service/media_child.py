@@ -61,6 +61,7 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
+        """Turn clockwise; a mirror image is named like the turn nearest to it."""
         if self.is_transposed:
             return 90 if self.flips_x else 270
         return 180 if self.flips_y else 0

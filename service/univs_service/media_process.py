@@ -14,6 +14,7 @@ from contextlib import suppress
 from univs_service.errors import (
     DamagedVideoError,
     FrameSizeError,
+    InputUnavailableError,
     NoFramesError,
     NotAVideoError,
     ServiceError,
@@ -23,7 +24,15 @@ from univs_service.media_child import REMEDY
 from univs_service.settings import Settings
 
 _ERRORS: dict[str, type[ServiceError]] = {
-    error.code: error for error in (DamagedVideoError, FrameSizeError, NoFramesError, NotAVideoError, UnknownFrameError)
+    error.code: error
+    for error in (
+        DamagedVideoError,
+        FrameSizeError,
+        InputUnavailableError,
+        NoFramesError,
+        NotAVideoError,
+        UnknownFrameError,
+    )
 }
 
 

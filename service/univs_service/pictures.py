@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from univs_service.errors import BadFrameError
+from univs_service.media_child import to_rgb
 from univs_service.messages import PictureEncoding
 
 _DECODERS: dict[PictureEncoding, str] = {"png": "png", "webp": "webp", "jpeg": "mjpeg"}
@@ -46,9 +47,7 @@ def decode_picture(data: bytes, encoding: PictureEncoding, width: int, height: i
     if (picture.width, picture.height) != (width, height):  # the header said otherwise
         raise BadFrameError(f"expected {width} x {height} pixels, got {picture.width} x {picture.height}; {_again()}")
     if name in _PLAIN:
-        pixels = picture.to_ndarray(format="rgb24", width=width, height=height)
-        assert pixels.dtype == np.uint8, "rgb24 has bytes"
-        return pixels.astype(np.uint8, copy=False)
+        return to_rgb(picture)
     if name in _WITH_ALPHA:
         pixels = picture.to_ndarray(format="rgba", width=width, height=height)
         if pixels[..., 3].min() == 255:

@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     max_objects: int = Field(default=64, ge=1)
     max_prompts: int = Field(default=1024, ge=1, description="prompts of one session")
     max_queued_sessions: int = Field(default=64, ge=1)
-    max_inflight_frames: int = Field(default=32, ge=1, description="pushed frames without a result; published weights need more than 4")
+    max_inflight_frames: int = Field(
+        default=32, ge=1, description="pushed frames without a result; published weights need more than 4"
+    )
 
     def limits(self) -> Limits:
         """Give the limits that clients may read."""

@@ -26,6 +26,8 @@ _known_events = frozenset(
         "prompt.applied",
         "prompt.refused",
         "run.done",
+        "input.lost",
+        "input.back",
         "error",
         "session.closed",
     }

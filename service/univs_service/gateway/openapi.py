@@ -5,18 +5,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from univs_service.messages import Problem, SessionIn
+from univs_service.messages import Problem, SessionIn, VideoIn
 
 _PROBLEM: Final[dict[str, Any]] = {  # Any: fragments of an OpenAPI document, as FastAPI takes them
     "description": "What was expected, what came and what to do (RFC 9457)",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
-
-
-def form_body(properties: Mapping[str, object], required: Sequence[str]) -> dict[str, Any]:
-    """Describe a body that is a form."""
-    return {"requestBody": {"required": True, "content": form_content(properties, required)}}
 
 
 def form_content(properties: Mapping[str, object], required: Sequence[str]) -> dict[str, Any]:
@@ -32,7 +27,7 @@ def add_schemas(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             schemas = make_document().setdefault("components", {}).setdefault("schemas", {})
-            for model in (Problem, SessionIn):
+            for model in (Problem, SessionIn, VideoIn):
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema

@@ -2,9 +2,8 @@
 
 import time
 from contextlib import AsyncExitStack
-from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.requests import Request
 
 from univs_service.errors import (
@@ -12,13 +11,12 @@ from univs_service.errors import (
     FrameSizeError,
     InvalidInputError,
     PromptConflictError,
-    TooLargeError,
     TooManyError,
     UnknownModelError,
 )
 from univs_service.gateway.commands import check_range
+from univs_service.gateway.json_body import extend, parse, read_json
 from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
-from univs_service.gateway.problems import invalid_input
 from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
 from univs_service.gateway.uploads import IncomingVideo, check_declared_size, read_video, store_video
@@ -28,14 +26,15 @@ from univs_service.messages import (
     ModelInfo,
     PromptIn,
     PushSource,
+    RtspSource,
     SessionIn,
+    Source,
     Video,
     VideoSource,
 )
 from univs_service.settings import Settings
 from univs_service.store.records import SessionSpec
 
-Parsed = TypeVar("Parsed")
 _PROMPTS: TypeAdapter[list[PromptIn]] = TypeAdapter(list[PromptIn])
 _PARTS = "`video` (the file), `prompts` (JSON list) and `options` (JSON object)"
 
@@ -54,13 +53,14 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
     if request.headers.get("content-type", "").startswith("multipart/"):
         wish, video = await _read_form(request, gateway)
     else:
-        wish = await _read_json(request, gateway)
+        wish = await read_json(request, gateway.settings, SessionIn)
         video = None
         if isinstance(wish.source, VideoSource):
             video = await read_video(gateway, wish.source.video_id)
     models = await gateway.models()
     _check_live(wish, gateway.settings)
-    spec = _make_spec(wish, video, _choose_model(wish.model, models, gateway.settings.model))
+    model = _choose_model(wish.model, models, gateway.settings.model)
+    spec = _make_spec(wish, video, await _frame_size(wish.source, video, gateway), model)
     _check_counts(wish.prompts, gateway)
     _check_ids(wish.prompts)
     for number, prompt in enumerate(wish.prompts):
@@ -69,13 +69,6 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
         prompt if prompt.prompt_id else prompt.model_copy(update={"prompt_id": new_id()}) for prompt in wish.prompts
     ]
     return spec, prompts
-
-
-async def _read_json(request: Request, gateway: Gateway) -> SessionIn:
-    body = bytearray()
-    async for chunk in request.stream():
-        _extend(body, chunk, gateway.settings.max_request_bytes)
-    return _parse(TypeAdapter(SessionIn), bytes(body), "the body")
 
 
 async def _read_form(request: Request, gateway: Gateway) -> tuple[SessionIn, Video]:
@@ -97,33 +90,16 @@ async def _read_form(request: Request, gateway: Gateway) -> tuple[SessionIn, Vid
                     assert incoming is not None
                     await incoming.write(event)
                 case bytes():
-                    _extend(texts[name], event, gateway.settings.max_request_bytes)
+                    extend(texts[name], event, gateway.settings.max_request_bytes)
                 case PartEnd():
                     pass
         if incoming is None:
             raise BadRequestError(f"expected the parts {_PARTS}, got no `video`; send the file as part `video`")
-        prompts = _parse(_PROMPTS, bytes(texts.get("prompts", b"[]")), "the part `prompts`")
-        options = _parse(TypeAdapter(SessionOptions), bytes(texts.get("options", b"{}")), "the part `options`")
+        prompts = parse(_PROMPTS, bytes(texts.get("prompts", b"[]")), "the part `prompts`")
+        options = parse(TypeAdapter(SessionOptions), bytes(texts.get("options", b"{}")), "the part `options`")
         video, _ = await store_video(gateway, incoming)
     source = VideoSource(video_id=video.video_id)
     return SessionIn(source=source, prompts=prompts, **options.model_dump()), video
-
-
-def _extend(body: bytearray, chunk: bytes, max_bytes: int) -> None:
-    body += chunk
-    if len(body) > max_bytes:
-        raise TooLargeError(f"expected at most {max_bytes} bytes of JSON, got more; send prompts one by one")
-
-
-def _parse(adapter: TypeAdapter[Parsed], text: bytes, what: str) -> Parsed:
-    try:
-        return adapter.validate_json(text)
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise BadRequestError(
-                f"expected JSON in {what}, got text that is none: {error.errors()[0]['msg']}; check its syntax"
-            ) from error
-        raise invalid_input(error, what) from error
 
 
 def _choose_model(wanted: str | None, models: list[ModelInfo], default: str) -> str:
@@ -139,21 +115,28 @@ def _choose_model(wanted: str | None, models: list[ModelInfo], default: str) -> 
     return wanted
 
 
-def _make_spec(wish: SessionIn, video: Video | None, model: str) -> SessionSpec:
-    if isinstance(wish.source, PushSource):
-        width, height, num_frames = wish.source.width, wish.source.height, None
-    else:
-        assert video is not None
-        width, height, num_frames = video.width, video.height, video.num_frames
-    check_range(wish.from_frame, wish.to_frame, num_frames)
+async def _frame_size(source: Source, video: Video | None, gateway: Gateway) -> tuple[int, int]:
+    """Find width and height of the displayed frames; a camera is asked for its first one."""
+    match source:
+        case PushSource():
+            return source.width, source.height
+        case RtspSource():
+            camera = await gateway.media.probe_camera(source.url)
+            return camera.width, camera.height
+    assert video is not None, "it was looked up"
+    return video.width, video.height
+
+
+def _make_spec(wish: SessionIn, video: Video | None, frame_size: tuple[int, int], model: str) -> SessionSpec:
+    check_range(wish.from_frame, wish.to_frame, video.num_frames if video else None)
     return SessionSpec(
         session_id=new_id(),
         principal=PRINCIPAL,
         source=wish.source,
         model=model,
         video=video,
-        frame_width=width,
-        frame_height=height,
+        frame_width=frame_size[0],
+        frame_height=frame_size[1],
         from_frame=wish.from_frame,
         to_frame=wish.to_frame,
         auto_start=wish.auto_start,

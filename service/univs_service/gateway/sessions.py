@@ -10,7 +10,8 @@ from univs_service.gateway import commands
 from univs_service.gateway.openapi import PROBLEMS, form_content
 from univs_service.gateway.session_request import read_session_request
 from univs_service.gateway.state import PRINCIPAL, Gateway, GatewayDependency
-from univs_service.messages import PromptIn, Propagate, Session
+from univs_service.inputs import without_password
+from univs_service.messages import PromptIn, Propagate, RtspSource, Session
 from univs_service.store.records import SessionState
 
 _logger = logging.getLogger(__name__)
@@ -108,10 +109,13 @@ def describe(request: Request, state: SessionState) -> Session:
     spec = state.spec
     base = str(request.base_url).rstrip("/")
     path = f"/v1/sessions/{spec.session_id}"
+    source = spec.source
+    if isinstance(source, RtspSource):
+        source = source.model_copy(update={"url": without_password(source.url)})
     return Session(
         session_id=spec.session_id,
         status=state.status,
-        source=spec.source,
+        source=source,
         model=spec.model,
         weights=state.weights,
         next_frame=state.next_frame,

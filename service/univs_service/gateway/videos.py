@@ -7,11 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from univs_service.errors import BadRequestError, UnknownFrameError, UnknownVideoError
+from univs_service.gateway.fetch import fetch
+from univs_service.gateway.json_body import read_json
 from univs_service.gateway.multipart import PartBegin, read_parts
-from univs_service.gateway.openapi import PROBLEMS, form_body
+from univs_service.gateway.openapi import PROBLEMS, form_content
 from univs_service.gateway.state import PRINCIPAL, GatewayDependency
 from univs_service.gateway.uploads import IncomingVideo, check_declared_size, is_video_id, read_video, store_video
-from univs_service.messages import Video
+from univs_service.messages import Video, VideoIn
+from univs_service.settings import Settings
 from univs_service.store import paths
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"], responses=PROBLEMS)
@@ -23,27 +26,47 @@ VideoId = Annotated[str, Path(description="SHA-256 of the file, in hexadecimal")
     "",
     status_code=201,
     responses={200: {"model": Video, "description": "These bytes were stored before"}},
-    openapi_extra=form_body({"video": {"type": "string", "format": "binary"}}, required=["video"]),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/VideoIn"}},
+                **form_content({"video": {"type": "string", "format": "binary"}}, required=["video"]),
+            },
+        }
+    },
 )
 async def post_video(request: Request, response: Response, gateway: GatewayDependency) -> Video:
-    """Store a video, sent as the part `video` of a form. The same bytes again give the same video."""
-    check_declared_size(request, gateway.settings)
-    num_videos = 0
+    """Store a video: sent as the part `video` of a form, or fetched from the `url` in a JSON body.
+
+    The same bytes again give the same video.
+    """
     async with IncomingVideo(gateway.settings) as incoming:
-        async for event in read_parts(request):
-            match event:
-                case PartBegin(name):
-                    num_videos += 1
-                    if name != "video" or num_videos > 1:
-                        raise BadRequestError(f"expected one part, named `video`, got one more, named {name!r}")
-                case bytes():
-                    await incoming.write(event)
-        if not num_videos:
-            raise BadRequestError("expected a part named `video`, got none; send the file as `curl -F video=@FILE`")
+        if request.headers.get("content-type", "").startswith("application/json"):
+            wish = await read_json(request, gateway.settings, VideoIn)
+            await fetch(wish.url, incoming, gateway.settings)
+        else:
+            await _receive(request, incoming, gateway.settings)
         video, is_new = await store_video(gateway, incoming)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/videos/{video.video_id}"
     return video
+
+
+async def _receive(request: Request, incoming: IncomingVideo, settings: Settings) -> None:
+    """Take the part `video` of a form."""
+    check_declared_size(request, settings)
+    num_videos = 0
+    async for event in read_parts(request):
+        match event:
+            case PartBegin(name):
+                num_videos += 1
+                if name != "video" or num_videos > 1:
+                    raise BadRequestError(f"expected one part, named `video`, got one more, named {name!r}")
+            case bytes():
+                await incoming.write(event)
+    if not num_videos:
+        raise BadRequestError("expected a part named `video`, got none; send the file as `curl -F video=@FILE`")
 
 
 @router.get("/{video_id}")

@@ -69,6 +69,30 @@ class InputEnd(Incoming):
     type: Literal["input.end"] = "input.end"
 
 
+class CameraLost(Incoming):
+    """A camera gives no frames any more; the service tries to reach it again."""
+
+    type: Literal["camera.lost"] = "camera.lost"
+    problem: Problem
+
+
+class CameraBack(Incoming):
+    """A camera gives frames again, from this one on."""
+
+    type: Literal["camera.back"] = "camera.back"
+    frame_index: int = Field(ge=0)
+
+
+class CameraGone(Incoming):
+    """A camera was away for too long: no more frames will come of it."""
+
+    type: Literal["camera.gone"] = "camera.gone"
+    problem: Problem
+
+
+CameraCommand: TypeAlias = CameraLost | CameraBack | CameraGone
+
+
 class CloseSession(Incoming):
     """Stop and free everything but the results."""
 
@@ -77,6 +101,16 @@ class CloseSession(Incoming):
 
 
 Command: TypeAlias = Annotated[
-    AddPrompt | RemoveObject | Propagate | PushFrame | RefuseFrame | DropFrame | InputEnd | CloseSession,
+    AddPrompt
+    | RemoveObject
+    | Propagate
+    | PushFrame
+    | RefuseFrame
+    | DropFrame
+    | CameraLost
+    | CameraBack
+    | CameraGone
+    | InputEnd
+    | CloseSession,
     Field(discriminator="type"),
 ]

@@ -83,8 +83,24 @@ class RunDone(Event):
 
     type: Literal["run.done"] = "run.done"
     run_id: int
-    reason: Literal["end", "to_frame", "closed", "damaged", "superseded"]  # superseded: a new run took over
+    reason: Literal[
+        "end", "to_frame", "closed", "damaged", "superseded", "source_lost"
+    ]  # superseded: a new run took over
     num_frames: int
+
+
+class InputLost(Event):
+    """The camera gives no frames any more; it is tried again, and the session waits."""
+
+    type: Literal["input.lost"] = "input.lost"
+    problem: Problem
+
+
+class InputBack(Event):
+    """The camera gives frames again, from this one on."""
+
+    type: Literal["input.back"] = "input.back"
+    frame_index: int
 
 
 class SessionFailed(Event):
@@ -109,6 +125,8 @@ StreamEvent: TypeAlias = Annotated[
     | PromptApplied
     | PromptRefused
     | RunDone
+    | InputLost
+    | InputBack
     | SessionFailed
     | SessionClosed,
     Field(discriminator="type"),

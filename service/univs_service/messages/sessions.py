@@ -40,7 +40,19 @@ class PushSource(Incoming):
     )
 
 
-Source: TypeAlias = Annotated[VideoSource | PushSource, Field(discriminator="kind")]
+class RtspSource(Incoming):
+    """A camera that the service connects to, where the operator allows it."""
+
+    kind: Literal["rtsp"]
+    url: str = Field(
+        max_length=2048, repr=False, description="rtsp:// or rtsps://; a password in it is shown to nobody"
+    )
+    retry_for_s: float = Field(
+        default=30.0, ge=0, le=3600, description="how long a lost camera is waited for; 0: its end is the session's"
+    )
+
+
+Source: TypeAlias = Annotated[VideoSource | PushSource | RtspSource, Field(discriminator="kind")]
 
 
 class SessionIn(Incoming):
@@ -52,6 +64,12 @@ class SessionIn(Incoming):
     from_frame: int = Field(default=0, ge=0)
     to_frame: int | None = Field(default=None, ge=0, description="last frame, inclusive; the end when left out")
     auto_start: bool = Field(default=True, description="start once prompts are there; else wait for `propagate`")
+
+
+class VideoIn(Incoming):
+    """Body of `POST /v1/videos` as JSON: where the service fetches the video, where the operator allows it."""
+
+    url: str = Field(max_length=4096, description="http(s)://... or s3://bucket/key")
 
 
 class Video(Outgoing):

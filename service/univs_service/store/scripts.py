@@ -223,6 +223,22 @@ end
 # -> OK | FENCED | SEQ <last seq>
 PUBLISH = _FENCE + _PUBLISH + "return {'OK'}"
 
+# KEYS session log   ARGV epoch command frame_index   -> OK | REPEAT | ENDED | FENCED; what the owner of a session adds
+# to its log: frames of a camera, whose index is given, and news of it
+FEED = (
+    _FENCE
+    + """
+if redis.call('HGET', KEYS[1], 'is_input_ended') == '1' then return {'ENDED'} end
+if ARGV[3] ~= '' then
+  local expected = tonumber(redis.call('HGET', KEYS[1], 'next_push'))
+  if tonumber(ARGV[3]) < expected then return {'REPEAT'} end
+  redis.call('HSET', KEYS[1], 'next_push', expected + 1)
+end
+redis.call('XADD', KEYS[2], '*', 'c', ARGV[2])
+return {'OK'}
+"""
+)
+
 # KEYS session   ARGV epoch   -> OK <frames pushed so far> | FENCED; no frame can be pushed any more
 END_INPUT = (
     _FENCE

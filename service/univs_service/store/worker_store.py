@@ -8,7 +8,18 @@ StoreUnavailableError says that Redis does not answer: try again later, nothing 
 from collections.abc import Mapping, Sequence
 
 from univs_service.errors import LeaseLostError
-from univs_service.messages import Problem, SessionStatus, Weights, WorkerInfo
+from univs_service.messages import (
+    CameraCommand,
+    DropFrame,
+    FrameCommand,
+    InputEnd,
+    Problem,
+    PushFrame,
+    RefuseFrame,
+    SessionStatus,
+    Weights,
+    WorkerInfo,
+)
 from univs_service.settings import Settings
 from univs_service.store import decode, keys, scripts
 from univs_service.store.connection import connect, redis_errors, words
@@ -30,6 +41,7 @@ class WorkerStore:
         self._release = register(scripts.RELEASE)
         self._publish = register(scripts.PUBLISH)
         self._snapshot = register(scripts.SNAPSHOT)
+        self._feed = register(scripts.FEED)
         self._end_input = register(scripts.END_INPUT)
         self._finish = register(scripts.FINISH)
         self._lease_ms = round(settings.worker_lease_s * 1000)
@@ -191,6 +203,19 @@ class WorkerStore:
                 args=[lease.epoch, snapshot.next_frame, snapshot.log_id, snapshot.seq, snapshot.data],
             )
         _check(reply, lease)
+
+    def feed(self, lease: Lease, command: FrameCommand | CameraCommand | InputEnd) -> bool:
+        """Append what comes of a session's camera to its log; False when the session takes no more of it."""
+        is_frame = isinstance(command, PushFrame | DropFrame | RefuseFrame)
+        with redis_errors():
+            reply = self._feed(
+                keys=[keys.session(lease.session_id), keys.log(lease.session_id)],
+                args=[lease.epoch, command.model_dump_json(), command.frame_index if is_frame else ""],
+            )
+        if words(reply)[0] in {"REPEAT", "ENDED"}:
+            return words(reply)[0] == "REPEAT"  # written before, and the answer was lost
+        _check(reply, lease)
+        return True
 
     def end_input(self, lease: Lease) -> int:
         """Take no more pushed frames; give how many were taken: each of them must get its event."""

@@ -1,10 +1,15 @@
 """What a session says, besides its masks: the events of its prompts, runs and end."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from univs_service.errors import PromptOutOfRangeError
 from univs_service.messages import (
     FrameDropped,
     FrameError,
+    InputBack,
+    InputLost,
     Problem,
     PromptApplied,
     PromptIn,
@@ -12,12 +17,21 @@ from univs_service.messages import (
     RunDone,
     SessionClosed,
     SessionFailed,
+    SessionStatus,
 )
 from univs_service.metrics import WorkerMetrics
 from univs_service.worker.event_log import UNNUMBERED, EventLog
 from univs_service.worker.memory import Run
 
-RunReason: TypeAlias = Literal["end", "to_frame", "closed", "damaged", "superseded"]
+RunReason: TypeAlias = Literal["end", "to_frame", "closed", "damaged", "superseded", "source_lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the session ends; what is left is to tell the store."""
+
+    status: SessionStatus
+    problem: Problem | None
 
 
 class SessionEvents:
@@ -45,6 +59,16 @@ class SessionEvents:
             PromptRefused(seq=UNNUMBERED, prompt_id=prompt.prompt_id, object_id=prompt.object_id, problem=problem)
         )
 
+    def refused_beyond_the_end(self, prompts: Sequence[PromptIn], num_frames: int) -> None:
+        """The video ended before the frames of some prompts."""
+        for prompt in prompts:
+            if prompt.frame_index >= num_frames:
+                error = PromptOutOfRangeError(
+                    f"expected a frame below {num_frames}, the number of frames in the video, "
+                    f"got {prompt.frame_index}; count from 0"
+                )
+                self.refused(prompt, error.to_problem())
+
     def frame_error(self, run: Run, frame_index: int, problem: Problem) -> None:
         """A frame could not be segmented."""
         self._metrics.frames.labels("error").inc()
@@ -59,6 +83,14 @@ class SessionEvents:
         """A run ends before `next_frame`."""
         num_frames = max(0, next_frame - run.first_frame)
         self.log.write(RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames))
+
+    def input_lost(self, problem: Problem) -> None:
+        """The camera is away; the session waits for it."""
+        self.log.write(InputLost(seq=UNNUMBERED, problem=problem))
+
+    def input_back(self, frame_index: int) -> None:
+        """The camera is there again, from this frame on."""
+        self.log.write(InputBack(seq=UNNUMBERED, frame_index=frame_index))
 
     def failed(self, problem: Problem) -> None:
         """The session cannot go on."""
