@@ -15,7 +15,7 @@ from univs.object_decoding import ObjectDecodeOptions, ObjectPrediction, decode_
 from univs.prompt_encoder.queries import QueryOptions
 from univs.prompt_encoder.text import TextFeatures
 from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
-from univs.types import ClipFeatures
+from univs.types import ClipFeatures, ObjectState
 
 
 def decode_tracks(
@@ -36,8 +36,10 @@ def decode_tracks(
         texts: features of the expressions among them, by object id.
         options: how.
     """
-    named = [row for row, track in enumerate(tracks) if track.text is not None]
-    shown = [row for row, track in enumerate(tracks) if track.text is None]
+    newest = int(features.frame_indices[0, -1])
+    is_named = [_is_asked_by_words(track, newest, options) for track in tracks]
+    named = [row for row, asked in enumerate(is_named) if asked]
+    shown = [row for row, asked in enumerate(is_named) if not asked]
     parts = []
     if shown:
         parts.append(_decode_shown(model, features, [tracks[row] for row in shown], pool, options))
@@ -46,6 +48,13 @@ def decode_tracks(
     if len(parts) == 1:
         return parts[0]
     return _reordered(parts, shown + named)
+
+
+def _is_asked_by_words(track: Track, frame_index: int, options: InferenceOptions) -> bool:
+    """Say whether an object is looked for by an expression, rather than by what is remembered of it."""
+    if track.text is None:
+        return False
+    return not options.text_hands_over or track.state(frame_index, options.lost_after_frames) is ObjectState.LOST
 
 
 def _decode_shown(

@@ -33,7 +33,8 @@ def write_judged(
         features: of the frame.
         tracks: objects.
         judgements: one for each.
-        prompted: ids of those whose prompt lies in this frame: it becomes their first appearance.
+        prompted: ids of those whose prompt lies in this frame: it becomes their first appearance. What a text names
+            appears first where it is first seen.
         sampler: how many tokens, which cells.
         minimum_quality: masks less stable than this leave no tokens.
     """
@@ -43,7 +44,8 @@ def write_judged(
         if not judgement.is_visible:
             continue
         own = take_row(tokens, row)
-        if track.object_id in prompted:
+        is_first_sighting = track.text is not None and track.last_seen < 0
+        if track.object_id in prompted or is_first_sighting:
             pool.write_first(track.object_id, own)
         elif judgement.quality >= minimum_quality:
             pool.write(track.object_id, own)

@@ -41,6 +41,8 @@ class InferenceOptions:
         cell_choice: which cells of a mask become tokens.
         average_with_learnable: an expression's mask is averaged with its most similar learnable query's.
         earlier_masks: what an expression's own earlier masks add to its words in the prompt cross-attention.
+        text_hands_over: what an expression names is followed by its looks once it was seen, as if it had been shown,
+            and asked for by its words again when it is lost; or else it is asked for by its words in every frame.
         half_precision_memory: keep tokens in float16 and embeddings in float32; or else both as the network computes.
         short_side_px: frames are resized so that their short side has this many pixels ...
         long_side_max_px: ... unless their long side would exceed this.
@@ -70,6 +72,7 @@ class InferenceOptions:
     cell_choice: CellChoice = CellChoice.SPREAD
     average_with_learnable: bool = False
     earlier_masks: EarlierMasks = EarlierMasks.LOOKS
+    text_hands_over: bool = True
     half_precision_memory: bool = True
     short_side_px: int = 384
     long_side_max_px: int = 1333
@@ -131,6 +134,7 @@ def released_vos() -> InferenceOptions:
         cell_choice=CellChoice.RASTER,
         average_with_learnable=True,
         earlier_masks=EarlierMasks.NOTHING,
+        text_hands_over=False,
         half_precision_memory=False,
         short_side_px=640,
         memory_frames=5,

@@ -19,7 +19,7 @@ from univs.model import UniVS
 from univs.prompt_encoder.queries import InitialQuery
 from univs.prompt_encoder.sampling import CellChoice
 from univs.prompt_encoder.text import TextFeatures
-from univs.types import BoxPrompt, Clip, Frame, FrameResult, MaskPrompt, Prompt, TextPrompt
+from univs.types import BoxPrompt, Clip, Frame, FrameResult, MaskPrompt, ObjectState, Prompt, TextPrompt
 
 SIZE = (70, 110)
 PAPER = InferenceOptions(short_side_px=64, presence_threshold=0.0, consistency_threshold=-1.0, minimum_quality=0.0)
@@ -46,6 +46,9 @@ class RandomSentences:
 
     text_dim = 32
 
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
     def encode(self, texts: list[str]) -> TextFeatures:
         return TextFeatures(self.encode_names(texts), torch.stack([self._draw(text, 5) for text in texts]))
 
@@ -53,7 +56,7 @@ class RandomSentences:
         return torch.stack([self._draw(name, 1)[0] for name in names])
 
     def _draw(self, text: str, number: int) -> Tensor:
-        generator = torch.Generator().manual_seed(sum(text.encode()))
+        generator = torch.Generator().manual_seed(self._seed + sum(text.encode()))
         return torch.randn(number, self.text_dim, generator=generator)
 
 
@@ -194,8 +197,36 @@ def test_expressions_and_masks_live_side_by_side(model: UniVS) -> None:
 
 
 def test_an_expression_that_was_found_is_remembered_by_how_it_looks(model: UniVS) -> None:
-    with_memory = segment(model, PAPER, TEXTS)
-    assert with_memory != segment(model, replace(PAPER, earlier_masks=EarlierMasks.NOTHING), TEXTS)
+    by_words = replace(PAPER, text_hands_over=False)
+    with_memory = segment(model, by_words, TEXTS)
+    assert with_memory != segment(model, replace(by_words, earlier_masks=EarlierMasks.NOTHING), TEXTS)
+
+
+def after_other_words(
+    model: UniVS, options: InferenceOptions, monkeypatch: pytest.MonkeyPatch, *, is_lost: bool = False
+) -> bool:
+    """Tell whether frames after the first come out the same when the words mean something else from there on."""
+    segmenter = prompted(model, options, TEXTS[:1])
+    (first,) = segmenter.step(Clip(tuple(frames(0, 1))))
+    assert first.objects[0].state is ObjectState.VISIBLE
+    if is_lost:
+        segmenter.tracks[0].miss()
+    blob = snapshot.take(segmenter)
+    expected = segmenter.step(Clip(tuple(frames(1, 4))))
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "text_encoder", RandomSentences(seed=99))
+        restored = snapshot.restore(blob, model, options)
+    return restored.step(Clip(tuple(frames(1, 4)))) == expected
+
+
+def test_what_a_text_has_found_is_followed_by_its_looks(model: UniVS, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert after_other_words(model, PAPER, monkeypatch)
+    assert not after_other_words(model, replace(PAPER, text_hands_over=False), monkeypatch)
+
+
+def test_what_is_lost_is_asked_for_by_its_words_again(model: UniVS, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not after_other_words(model, replace(PAPER, lost_after_frames=0), monkeypatch, is_lost=True)
+    assert after_other_words(model, replace(PAPER, lost_after_frames=5), monkeypatch, is_lost=True)
 
 
 def test_an_empty_text_is_refused(model: UniVS) -> None:
