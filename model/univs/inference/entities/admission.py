@@ -63,10 +63,7 @@ class Arrival:
         is_new[[pair.detection_row for pair in same]] = False
         rows: list[int] = is_new.nonzero()[:, 0].tolist()
         if rows and entities:
-            stored = torch.stack([entity.window_logits for entity in entities])
-            stored = functional.interpolate(
-                stored, size=found.mask_logits.shape[-2:], mode="bilinear", align_corners=False
-            )
+            stored = torch.cat([self._shrunken(entity.window_logits) for entity in entities])
             overlaps = mask_overlaps(found.mask_logits[rows] > 0, stored > 0).amax(dim=(1, 2))
             rows = [
                 row for row, overlap in zip(rows, overlaps.tolist(), strict=True) if overlap < detection.new_overlap
@@ -88,14 +85,21 @@ class Arrival:
         )
         track.logits = logits
         track.presence, track.score = 1.0, float(found.qualities[row])
+        track.is_visible, track.last_seen = True, frame_indices[-1]
+        following, num_before = self.options.following, self.num_slots
+        is_by_window = following.class_memory is ClassMemory.WINDOWS
+        if not is_by_window:
+            num_before = following.num_detections - 1
         scores = found.scores[row][None]
-        if self.options.following.class_memory is ClassMemory.WINDOWS:
-            scores = torch.cat([scores.new_zeros(self.num_slots, scores.shape[1]), scores])
-        entity = Entity(track, scores, left=logits.new_zeros(self.num_left, *logits.shape[1:]))
+        entity = Entity(
+            track,
+            class_slots=torch.cat([scores.new_zeros(num_before, scores.shape[1]), scores]),
+            num_scored=num_before + 1 if is_by_window else 1,
+            left=logits.new_zeros(self.num_left, *logits.shape[1:]),
+        )
         entity.believe(float(found.qualities[row]))
         if is_alone:
             self.memory.write_mask(object_id, self.features, logits[-1] > 0)
-            track.is_visible, track.last_seen = True, frame_indices[-1]
         else:
             self.memory.write_blank(object_id, frame_indices[0], frame_indices[-1])
         return entity
@@ -117,18 +121,18 @@ class Arrival:
         return rows[-min(_RECENT, self.num_windows + 1) :]
 
     def _take_in(self, entity: Entity, found: Detections, row: int, *, with_mask: bool) -> None:
-        scores, embedding = found.scores[row][None], found.embeddings[row].mean(dim=0)
-        following = self.options.following
-        if following.class_memory is ClassMemory.WINDOWS:
-            entity.class_slots = torch.cat([entity.class_slots[:-1], (entity.class_slots[-1:] + scores) / 2])
+        embedding = found.embeddings[row].mean(dim=0)
+        if self.options.following.class_memory is ClassMemory.WINDOWS:
+            entity.score_window(found.scores[row])
         else:
-            entity.class_slots = torch.cat([entity.class_slots, scores])[-following.num_detections :]
+            entity.score_detection(found.scores[row])
         if self.options.inference.judge is Judge.PRESENCE:
             if with_mask and not entity.track.is_visible:
                 self._find_again(entity, found, row)
             return
         if with_mask:
-            entity.add(self._enlarged(found.mask_logits[row]), embedding, float(found.qualities[row]))
+            last_frame = int(self.features.frame_indices[0, -1])
+            entity.add(self._enlarged(found.mask_logits[row]), embedding, float(found.qualities[row]), last_frame)
         else:
             entity.look_like(embedding)
 
@@ -147,6 +151,11 @@ class Arrival:
         if self.options.inference.judge is Judge.PRESENCE:
             return logits
         return functional.interpolate(logits[None], size=self.framing.padded, mode="bilinear", align_corners=False)[0]
+
+    def _shrunken(self, logits: Tensor) -> Tensor:
+        """Bring stored masks back to stride 4: [T, h, w] -> [1, T, H/4, W/4]."""
+        size = self.features.mask_features.shape[-2:]
+        return functional.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)
 
     def _prior(self, logits: Tensor) -> Tensor:
         covered = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self.memory.canvas.grid)[0]

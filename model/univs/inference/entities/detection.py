@@ -77,8 +77,8 @@ def candidates(found: Detections, vocabulary: Vocabulary, options: DetectionOpti
         is_same_matters = options.suppression is Suppression.BOXES_OF_CATEGORY
         return _without_equal_boxes(found, options.box_overlap, of_category=is_same_matters)
     is_thing = vocabulary.things.to(found.scores.device)[found.categories]
-    things = found.rows(is_thing).rows(torch.arange(int(is_thing.sum()))[: options.max_things])
-    stuff = found.rows(~is_thing).rows(torch.arange(int((~is_thing).sum()))[: options.max_stuff])
+    things = found.rows(is_thing.nonzero()[: options.max_things, 0])
+    stuff = found.rows((~is_thing).nonzero()[: options.max_stuff, 0])
     return _joined(
         _without_equal_boxes(things, options.box_overlap, of_category=False),
         _without_equal_masks(stuff, options.stuff_overlap),

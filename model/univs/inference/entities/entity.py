@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from univs.inference.tracks import Track
+from univs.types import ObjectState
 
 _RECENT = 3  # windows whose looks a new one begins with
 
@@ -16,7 +17,8 @@ class Entity:
 
     Attributes:
         track: embeddings (one row for each window), masks of the window, memory; its `logits` are those of the window.
-        class_slots: [S, K], scores of the categories; their mean is what it is believed to be.
+        class_slots: [S, K], scores of the categories, the newest last.
+        num_scored: how many of these rows, from the last, count: their mean is what it is believed to be.
         left: [F, h, w], mask logits of frames that have left the window and are not answered yet.
         quality_sum: of its masks, over all windows.
         num_seen: how many masks that was.
@@ -26,6 +28,7 @@ class Entity:
 
     track: Track
     class_slots: Tensor
+    num_scored: int
     left: Tensor
     quality_sum: float = 0.0
     num_seen: int = 0
@@ -40,7 +43,12 @@ class Entity:
     @property
     def scores(self) -> Tensor:
         """Give the mean score of each category: [K]."""
-        return self.class_slots.mean(dim=0)
+        return self.class_slots[-self.num_scored :].mean(dim=0)
+
+    @property
+    def quality(self) -> float:
+        """Say how stable its masks were, on average."""
+        return self.quality_sum / max(1, self.num_seen)
 
     @property
     def window_logits(self) -> Tensor:
@@ -53,6 +61,13 @@ class Entity:
         """Count the bytes of the tensors held."""
         held = [self.class_slots, self.left, *([] if self.reported is None else [self.reported])]
         return self.track.num_bytes + sum(tensor.numel() * tensor.itemsize for tensor in held)
+
+    def state(self, frame_index: int, lost_after_frames: int, *, has_mask: bool) -> ObjectState:
+        """Say what is believed of it in a frame, which may lie before the newest one."""
+        if has_mask:
+            return ObjectState.VISIBLE
+        is_lost = frame_index - self.track.last_seen > lost_after_frames
+        return ObjectState.LOST if is_lost else ObjectState.OCCLUDED
 
     def open_window(self, num_frames: int, num_windows: int) -> None:
         """Make room for a window: no mask in its new frames, the category and looks of the windows before.
@@ -68,18 +83,36 @@ class Entity:
         latest = rows[-min(_RECENT, num_windows, len(rows)) :].mean(dim=0, keepdim=True)
         self.track.embeddings = torch.cat([rows[1:], latest])
         self.class_slots = torch.cat([self.class_slots, self.class_slots[-1:]])
+        self.num_scored += 1
 
-    def add(self, logits: Tensor, embedding: Tensor, quality: float) -> None:
+    def score_window(self, scores: Tensor) -> None:
+        """Move the category scores of this window half way to others: [K]."""
+        self.class_slots = torch.cat([self.class_slots[:-1], (self.class_slots[-1:] + scores) / 2])
+
+    def score_detection(self, scores: Tensor) -> None:
+        """Take in the category scores of one more detection, and forget those of the oldest: [K]."""
+        self.class_slots = torch.cat([self.class_slots[1:], scores[None]])
+        self.num_scored = min(self.num_scored + 1, len(self.class_slots))
+
+    def add(self, logits: Tensor, embedding: Tensor, quality: float, last_frame: int) -> None:
         """Add a mask of the window to what is known.
 
         Args:
             logits: [T, h, w].
             embedding: [C], mean over the window.
             quality: stability of the mask.
+            last_frame: of the window.
         """
         self.track.logits = self.window_logits + logits
+        self.track.is_visible, self.track.last_seen = True, last_frame
         self.look_like(embedding)
         self.believe(quality)
+
+    def widen(self, scores: Tensor) -> None:
+        """Add the scores of categories that are new in the vocabulary: [K']."""
+        self.class_slots = torch.cat([self.class_slots, scores.expand(len(self.class_slots), -1)], dim=1)
+        if self.reported is not None:
+            self.reported = torch.cat([self.reported, scores * self.num_reported])
 
     def look_like(self, embedding: Tensor) -> None:
         """Move its newest looks half way to others: [C]."""
@@ -108,3 +141,4 @@ class Entity:
             self.reported = self.scores + (0 if self.reported is None else self.reported)
             self.num_reported += 1
             self.class_slots = self.class_slots[min(num_slots, len(self.class_slots) - 1) :]
+            self.num_scored = len(self.class_slots)

@@ -97,6 +97,7 @@ def follow_together(
     for entity in entities:
         entity.open_window(num_frames, place.num_windows)
     tracks = [entity.track for entity in entities]
+    last_frame = place.first_frame + num_frames - 1
     if options.following.takes_late_tokens and (place.num_windows == 1 or num_frames == 1):
         num_late = min(num_frames - place.num_known, len(entities[0].left))
         left = torch.stack([entity.left[-num_late:] for entity in entities])
@@ -121,8 +122,9 @@ def follow_together(
     for row, entity in enumerate(entities):
         presence = max(0.0, float(alike[row]))
         entity.track.presence, entity.track.score = presence, presence * float(qualities[row])
-        if bool(is_known[row]):
-            entity.add(masks[row], embeddings[row].mean(dim=0), float(qualities[row]))
+        entity.track.is_visible = bool(is_known[row])
+        if entity.track.is_visible:
+            entity.add(masks[row], embeddings[row].mean(dim=0), float(qualities[row]), last_frame)
 
 
 def _shares(masks: Tensor, weights: Tensor) -> Tensor:

@@ -41,9 +41,9 @@ def _overall(entity: Entity) -> Tensor:
 
 def _factors(entities: Sequence[Entity], by: Ranking) -> Tensor:
     """Say how well each entity was seen: [N]."""
-    sums = torch.tensor([entity.quality_sum for entity in entities], dtype=torch.float64)
     if by is Ranking.TOTAL_QUALITY:
+        sums = torch.tensor([entity.quality_sum for entity in entities], dtype=torch.float64)
         return sums / (1 + sums.max().floor())
     if by is Ranking.MEAN_QUALITY:
-        return sums / torch.tensor([max(1, entity.num_seen) for entity in entities])
+        return torch.tensor([entity.quality for entity in entities], dtype=torch.float64)
     return torch.ones(len(entities), dtype=torch.float64)

@@ -117,17 +117,12 @@ class EntitySegmenter:
 
     @torch.inference_mode()
     def add_names(self, vocabulary: Vocabulary) -> None:
-        """Look for more categories from now on; entities that are followed are scored anew, by their looks."""
+        """Look for more categories from now on; entities that are followed get their scores of these by their looks."""
+        num_names = len(self.vocabulary)
         self.vocabulary = self.vocabulary.joined_with(vocabulary)
+        table = self.vocabulary.vectors[num_names:]
         for entity in self.entities:
-            rows = entity.track.embeddings
-            is_seen = (rows != 0).any(dim=1)
-            looks = rows[is_seen].to(self.model.mask_decoder.query_content.dtype)[None, None]
-            table = self.vocabulary.vectors.to(looks)
-            quality = entity.quality_sum / max(1, entity.num_seen)
-            scores = self.model.mask_decoder.heads.classify(looks, table)[0, :, : len(self.vocabulary)].sigmoid()
-            entity.class_slots = (scores * quality).expand(len(entity.class_slots), -1).to(entity.class_slots)
-            entity.reported, entity.num_reported = None, 0
+            entity.widen(self._likeness(entity, table))
 
     def _look(self) -> None:
         """Run one window: what its frames show is in the entities afterwards."""
@@ -142,6 +137,15 @@ class EntitySegmenter:
                 self._take_in(features, self._found)
         self._num_windows += 1
         self._num_slots += 1
+
+    def _likeness(self, entity: Entity, table: torch.Tensor) -> torch.Tensor:
+        """Score categories by the embeddings that are remembered of an entity: [K, D] -> [K]."""
+        looks = entity.track.embeddings
+        looks = looks[(looks != 0).any(dim=1)].to(self.model.mask_decoder.query_content.dtype)
+        if not len(looks):
+            return entity.class_slots.new_zeros(len(table))
+        logits = self.model.mask_decoder.heads.classify(looks[None, None], table.to(looks))[0, 0]
+        return (logits.sigmoid() * entity.quality).to(entity.class_slots)
 
     def _follow(self, features: ClipFeatures) -> None:
         if self.options.inference.judge is Judge.PRESENCE:
@@ -176,7 +180,8 @@ class EntitySegmenter:
             return
         lost_after = self.options.inference.lost_after_frames
         for entity in self.entities:
-            if entity.track.state(self._window.next_frame - 1, lost_after) is ObjectState.LOST:
+            newest = self._window.next_frame - 1
+            if entity.state(newest, lost_after, has_mask=entity.track.is_visible) is ObjectState.LOST:
                 del self._entities[entity.object_id]
                 self.memory.pool.forget(entity.object_id)
 
