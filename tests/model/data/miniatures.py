@@ -149,7 +149,7 @@ def write_burst(root: Path) -> None:
         "dataset": "LaSOT",
         "seq_name": "goat-1",
         "fps": 30,
-        "all_image_paths": [f"{name}.jpg" for name in FRAMES],
+        "all_image_paths": ["00000.jpg", "00002.jpg", "00005.jpg", "00010.jpg"],
         "annotated_image_paths": [f"{name}.jpg" for name in FRAMES],
         "neg_category_ids": [90],
         "not_exhaustive_category_ids": [5],
@@ -160,7 +160,7 @@ def write_burst(root: Path) -> None:
     content = {"sequences": [sequence], "categories": categories, "split": "val"}
     write_json(root / "annotations" / "val" / "all_classes.json", content)
     write_json(root / "annotations" / "info" / "class_split.json", {"common": [5], "uncommon": [44, 90]})
-    for name in FRAMES:
+    for name in (*FRAMES, "00002"):
         write_image(root / "frames" / "val" / "LaSOT" / "goat-1" / f"{name}.jpg")
 
 

@@ -199,6 +199,7 @@ def test_burst_gives_tracks_and_what_is_known_of_other_classes(tmp_path: Path) -
         (5, 44, 90),
     )
     assert [(track.track_id, track.category_id) for track in video.tracks] == [(1, 0), (2, 1)]
+    assert [path.stem for path in video.frame_paths] == ["00000", "00002", "00005", "00010"]
     assert video.absent_categories == {2}
     assert video.incomplete_categories == {0}
     assert video.tracks[1].masks[0] is None

@@ -17,9 +17,17 @@ def open_burst(root: Path, split: str) -> TrackVideos:
     Raises:
         InputError: where a part of the layout is missing or malformed.
     """
-    annotation = first_existing((root / "annotations" / split / "all_classes.json", root / split / "all_classes.json"))
     images = first_existing((root / "frames" / split, root / "images" / split))
-    return read_burst(annotation, images, f"burst-{split}")
+    return read_burst(annotation_path(root, split), images, f"burst-{split}")
+
+
+def annotation_path(root: Path, split: str) -> Path:
+    """Say where the annotation of a split lies.
+
+    Raises:
+        InputError: where it is missing.
+    """
+    return first_existing((root / "annotations" / split / "all_classes.json", root / split / "all_classes.json"))
 
 
 def read_burst(annotation: Path, images: Path, name: str) -> TrackVideos:
@@ -76,6 +84,7 @@ def _video(each: Json, images: Path, row_of_category: dict[int, int]) -> TrackVi
         tracks,
         _rows(each["neg_category_ids"], row_of_category),
         _rows(each["not_exhaustive_category_ids"], row_of_category),
+        tuple(images / name / file_name for file_name in each["all_image_paths"]),
     )
 
 

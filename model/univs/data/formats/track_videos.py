@@ -37,6 +37,12 @@ class TrackVideo:
     tracks: tuple[AnnotatedTrack, ...]  # none where the split keeps them secret
     absent_categories: frozenset[int] = frozenset()  # rows verified not to occur
     incomplete_categories: frozenset[int] = frozenset()  # rows of which some objects are not annotated
+    all_image_paths: tuple[Path, ...] = ()  # with the frames between the annotated ones; none where all are annotated
+
+    @property
+    def frame_paths(self) -> tuple[Path, ...]:
+        """Give every frame of the video, annotated or not."""
+        return self.all_image_paths or self.image_paths
 
 
 class TrackVideos:
@@ -86,7 +92,7 @@ class TrackVideos:
     def paths(self) -> Iterator[Path]:
         """Give every file that the annotation names."""
         for video in self.videos:
-            yield from video.image_paths
+            yield from video.frame_paths
 
 
 def _tensor(mask: Rle) -> Tensor:

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from univs.companions import ClassVectors
+from univs.data.formats.burst import annotation_path, open_burst
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
+from univs.data.formats.json_files import read_json
 from univs.data.formats.label_videos import LabelVideos
 from univs.data.formats.mose import open_mose
 from univs.data.formats.video_json import open_video_json
@@ -15,6 +17,7 @@ from univs.data.formats.vipseg import VipSeg
 from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos
 from univs.errors import InputError
+from univs.evaluation.predicting.exemplars import predict_exemplars
 from univs.evaluation.predicting.found import predict_classes, predict_segments, predict_tracks
 from univs.evaluation.predicting.prompted import predict_expressions, predict_named_objects, predict_objects
 from univs.evaluation.predicting.videos import OnFrame
@@ -95,7 +98,7 @@ def predict_benchmark(name: str, subject: Subject, root: Path, split: str, outpu
         subject: what is run.
         root: the folder in which the data set was unpacked.
         split: of the data set.
-        output: the zip that is written; a folder for `vipseg` and `ref_davis`.
+        output: the zip that is written (for `burst` a JSON); a folder for `vipseg` and `ref_davis`.
         on_frame: told of every frame.
     Raises:
         InputError: for another name, or a layout with parts missing.
@@ -109,6 +112,11 @@ def predict_benchmark(name: str, subject: Subject, root: Path, split: str, outpu
 def predicted_benchmarks() -> tuple[str, ...]:
     """Give the names that `predict_benchmark` knows."""
     return tuple(_PREDICTORS)
+
+
+def _burst(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    annotation = read_json(annotation_path(root, split), ("sequences",))
+    predict_exemplars(open_burst(root, split), annotation, subject.open_segmenter, output, on_frame)
 
 
 def _objects(
@@ -151,6 +159,7 @@ def _vspw(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFr
 
 
 _PREDICTORS: dict[str, Predictor] = {
+    "burst": _burst,
     "davis2017": partial(_objects, source=open_davis2017),
     "mose": partial(_objects, source=open_mose),
     "ovis": partial(_tracks, name="ovis", section="ovis"),

@@ -78,11 +78,11 @@ def _complete(name: str, root: Path) -> str:
     if name == "mose":
         for frame, each in enumerate(FRAMES):
             write_labels(root / "valid" / "Annotations" / "0a" / f"{each}.png", label_map(frame + 1))
-    return {"davis2017": "val", "mose": "valid", "viposeg": "valid", "vipseg": "val"}.get(name, "train")
+    return {"davis2017": "val", "mose": "valid", "viposeg": "valid", "vipseg": "val", "burst": "val"}.get(name, "train")
 
 
 @pytest.mark.parametrize(
-    "name", ["davis2017", "mose", "viposeg", "youtube_vos2018", "ytvis2019", "ytvis2021", "ovis", "vipseg"]
+    "name", ["burst", "davis2017", "mose", "viposeg", "youtube_vos2018", "ytvis2019", "ytvis2021", "ovis", "vipseg"]
 )
 def test_what_is_predicted_can_be_scored(tmp_path: Path, name: str) -> None:
     root, output = tmp_path / "data", tmp_path / ("out" if name == "vipseg" else "out.zip")
@@ -109,8 +109,9 @@ def test_names_and_expressions_are_read_by_the_text_encoder(tmp_path: Path, name
     assert all(np.isnan(value) or 0 <= value <= 1 for value in table.rows[0].values)
 
 
-def test_every_benchmark_but_two_can_be_predicted() -> None:
-    assert {*predicted_benchmarks(), "burst", "davis2016"} == set(BENCHMARKS)
+def test_every_benchmark_can_be_predicted() -> None:
+    """DAVIS 2016 has `univs eval`."""
+    assert {*predicted_benchmarks(), "davis2016"} == set(BENCHMARKS)
 
 
 def test_objects_are_followed_from_the_frame_that_gives_them(tmp_path: Path) -> None:
@@ -119,6 +120,16 @@ def test_objects_are_followed_from_the_frame_that_gives_them(tmp_path: Path) -> 
     frames = list(read_pngs(tmp_path / "out.zip"))
     assert [(each.folder, each.frame) for each in frames] == [(v, f) for v in ("0a", "1b") for f in FRAMES]
     assert 2 not in frames[0].labels  # object 2 is given in the second frame
+
+
+def test_exemplars_are_followed_through_every_frame_and_written_for_annotated_ones(tmp_path: Path) -> None:
+    MINIATURES["burst"](tmp_path)
+    predict_benchmark("burst", _subject(), tmp_path, "val", tmp_path / "out.json", lambda: None)
+    (sequence,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["sequences"]
+    assert [path[:-4] for path in sequence["annotated_image_paths"]] == list(FRAMES)
+    assert len(sequence["segmentations"]) == 3
+    assert "2" not in sequence["segmentations"][0]  # given in the second annotated frame
+    assert all(not mask["is_gt"] for frame in sequence["segmentations"] for mask in frame.values())
 
 
 def test_weights_that_read_no_text_refuse_expressions_and_leave_no_file(tmp_path: Path) -> None:
