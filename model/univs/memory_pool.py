@@ -106,6 +106,30 @@ class MemoryPool:
         slot = int(same[0]) if len(same) else int(ring.argmin())  # empty is -1, older than any frame
         self._store(slots, 1 + slot, tokens)
 
+    def newest(self, object_id: int) -> ObjectTokens | None:
+        """Recall the tokens of the newest frame that shows an object: [1, R] and [1, R']; None when none does.
+
+        Raises:
+            UnknownObjectError: for an id never written or already forgotten.
+        """
+        slots = self._find(object_id)
+        num_foreground = self.shape.num_foreground
+        is_seen = (slots.cells[:, :num_foreground] != PADDING).any(dim=1)
+        if not bool(is_seen.any()):
+            return None
+        newest = [int(torch.where(is_seen, slots.frame_indices, _NOTHING).argmax())]  # a list, so that it is a copy
+
+        def of(tokens: slice) -> VisualTokens:
+            return VisualTokens(
+                slots.features[newest][:, tokens],
+                slots.cells[newest][:, tokens].long(),
+                slots.frame_indices[newest],
+                slots.source_indices[newest],
+                self.shape.grid_size,
+            )
+
+        return ObjectTokens(of(slice(0, num_foreground)), of(slice(num_foreground, None)))
+
     def holds(self, object_id: int, frame_index: int) -> bool:
         """Tell whether a frame of an object is among those remembered last.
 

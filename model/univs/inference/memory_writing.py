@@ -52,7 +52,13 @@ def write_judged(
 
 
 def write_window(
-    pool: MemoryPool, features: ClipFeatures, tracks: Sequence[Track], num_sampled: int, sampler: SamplerOptions
+    pool: MemoryPool,
+    features: ClipFeatures,
+    tracks: Sequence[Track],
+    num_sampled: int,
+    sampler: SamplerOptions,
+    *,
+    is_new_start: bool = False,
 ) -> None:
     """Write tokens for all frames of a window from the masks that its first frames already have.
 
@@ -65,6 +71,7 @@ def write_window(
         tracks: objects, with the logits of the window.
         num_sampled: how many of the frames are looked at.
         sampler: how many tokens, which cells.
+        is_new_start: the video went on after its windows were ended early: what was seen last stands in at first.
     """
     masks = torch.stack([track.logits for track in tracks if track.logits is not None]) > 0  # [O, T, H, W]
     sampled = [
@@ -74,7 +81,7 @@ def write_window(
     has_mask = masks.flatten(2).any(dim=2)
     indices = features.frame_indices[0].tolist()
     for row, track in enumerate(tracks):
-        latest: ObjectTokens | None = None
+        latest = pool.newest(track.object_id) if is_new_start and track.prompted_frame < indices[0] else None
         for frame, index in enumerate(indices):
             if frame < num_sampled and bool(has_mask[row, frame]):
                 latest = take_row(sampled[frame], row)

@@ -109,6 +109,11 @@ class VideoSegmenter:
         return self._window[0].index if self._window else self.next_frame
 
     @property
+    def first_open_frame(self) -> int:
+        """Say from which frame on prompts are taken; the frames of a restored window that come again are not open."""
+        return self.next_frame + max(0, self._num_known - len(self._window))
+
+    @property
     def num_known(self) -> int:
         """Count the waiting frames whose masks a window has already begun to add up."""
         return self._num_known
@@ -143,7 +148,7 @@ class VideoSegmenter:
                 f"expected a prompt for frame {self.next_frame} or later, got frame {frame_index}, "
                 "which has passed; start a new run from that frame"
             )
-        if frame_index < self.next_frame + self._num_known - len(self._window):
+        if frame_index < self.first_open_frame:
             return  # the restored state holds it: its frame was in a window before
         self._pending[frame_index][prompt.object_id].append(prompt)
 
@@ -181,10 +186,17 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def finish(self) -> list[FrameResult]:
-        """End the video: give the results of frames that waited for windows which will not come."""
+        """End the video, or break it off: give the results of frames that waited for windows which will not come.
+
+        Frames may follow, in windows of their own: what waited for a later look was answered without it.
+        """
         if len(self._window) > self._num_known:
             self._look()
-        return self._answer(len(self._window))
+        results = self._answer(len(self._window))
+        self._num_known = 0
+        for track in self._tracks.values():
+            track.leave(self.options.clip_length)
+        return results
 
     def skip_to(self, frame_index: int) -> None:
         """Begin at a later frame; only before any object is followed."""
@@ -287,7 +299,9 @@ class VideoSegmenter:
         for track in tracks:
             track.widen(len(self._window))
         num_seen = min(self._num_seen + len(self._window) - self._num_known, self.pool.shape.num_frames)
-        write_window(self.pool, features, tracks, max(1, self._num_known), self._sampler)
+        is_new_start = self._num_known == 0 and self.options.clip_stride < self.options.clip_length
+        num_sampled = max(1, self._num_known)
+        write_window(self.pool, features, tracks, num_sampled, self._sampler, is_new_start=is_new_start)
         prediction = self._decode(features, tracks)
         indices = [frame.index for frame in self._window]
         stuff = self._find_stuff(features)

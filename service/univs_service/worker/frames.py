@@ -25,7 +25,7 @@ class FileFrames:
 
         Args:
             path: of the file.
-            known_keyframe: what `last_keyframe` gave for this file before; makes a late start quick.
+            known_keyframe: what `keyframe_before` gave for this file before; makes a late start quick.
         Raises:
             VideoError: when it cannot be read.
         """
@@ -34,11 +34,10 @@ class FileFrames:
         self._iterator: Iterator[Frame] = iter(())
         self._next_index = -1
 
-    @property
-    def last_keyframe(self) -> tuple[int, int] | None:
-        """Index and pts of the last frame met from which decoding can start."""
-        keyframes = self._video.keyframes
-        return (keyframes[-1].index, keyframes[-1].pts) if keyframes else None
+    def keyframe_before(self, index: int) -> tuple[int, int] | None:
+        """Give index and pts of the nearest frame met, at or before one, from which decoding can start."""
+        met = [keyframe for keyframe in self._video.keyframes if keyframe.index <= index]
+        return (met[-1].index, met[-1].pts) if met else None
 
     def read(self, index: int) -> Frame | None:
         """Give the frame of an index, None past the end; in ascending order nothing is decoded twice.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from univs.errors import DamagedVideoError, InputError, UnknownObjectError
-from univs.types import Frame, FrameResult
+from univs.types import FrameResult
 from univs_service.errors import BadFrameError, InvalidInputError, PromptOutOfRangeError, WorkerFailedError
 from univs_service.messages import (
     AddPrompt,
@@ -39,10 +39,11 @@ from univs_service.store.worker_store import WorkerStore
 from univs_service.worker import convert
 from univs_service.worker.engine import Engine
 from univs_service.worker.event_log import EventLog
-from univs_service.worker.frames import FileFrames, PushedFrames
 from univs_service.worker.memory import Run, SessionMemory, prompts_of
 from univs_service.worker.prompted_segmenter import PromptedSegmenter
+from univs_service.worker.result_times import ResultTimes
 from univs_service.worker.session_events import RunReason, SessionEvents
+from univs_service.worker.session_frames import SessionFrames
 from univs_service.worker.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -97,13 +98,13 @@ class LiveSession:
         self._segmenter = PromptedSegmenter.open(engine, self._memory, frame_size)
         self._read_to = self._memory.log_id
         self._inbox: deque[_Received] = deque()
-        self._files: FileFrames | None = None
-        self._pushed: PushedFrames | None = None
+        self._frames: SessionFrames | None = None
+        self._is_pushed = isinstance(claim.spec.source, PushSource)
         self._is_snapshot_due = False
         self._frames_since_snapshot = self._skips_since_snapshot = 0
         self._ending: _Ending | None = None
-        self._claimed_s = self._idle_since_s = time.monotonic()
-        self._last_result_s: float | None = None
+        self._idle_since_s = time.monotonic()
+        self._result_times = ResultTimes(metrics)
 
     def open(self) -> None:
         """Open the video and the segmenter, where the last owner's snapshot says.
@@ -118,18 +119,12 @@ class LiveSession:
                 f"expected this session to go on, but {self._settings.max_takeovers} workers ended while they ran it; "
                 "try another video, or a smaller one"
             )
-        spec = self.claim.spec
         if self._snapshot is not None:
             self._memory, data = SessionMemory.unpack(self._snapshot.data)
             self._segmenter = PromptedSegmenter.restore(self._engine, self._memory, data)
             self._events.write_again([line.encode() for line in self._memory.unpublished])
         self._read_to = self._memory.log_id
-        if isinstance(spec.source, PushSource):
-            folder = paths.frames_folder(self._settings.data_dir, self.session_id)
-            self._pushed = PushedFrames(folder, spec.frame_width, spec.frame_height)
-        else:
-            path = paths.video_file(self._settings.data_dir, spec.principal, spec.source.video_id)
-            self._files = FileFrames(path, self._memory.keyframe)
+        self._frames = SessionFrames(self._settings.data_dir, self.claim.spec, self._memory)
 
     # --- what the loop asks ----------------------------------------------------------------------------------
 
@@ -153,12 +148,16 @@ class LiveSession:
         """Whether there is a frame to run, and nothing that must be stored first."""
         if self.is_over or not self._is_settled or self._memory.run is None:
             return False
-        return self._pushed is None or bool(self._memory.pushed) or self._memory.is_input_ended
+        return not self._is_pushed or bool(self._memory.pushed) or self._memory.is_input_ended
 
     @property
     def is_failing(self) -> bool:
         """Whether the session ends because something went wrong."""
         return self._ending is not None and self._ending.status is SessionStatus.FAILED
+
+    @property
+    def _first_unanswered(self) -> int:
+        return self._segmenter.first_waiting_frame
 
     @property
     def _is_settled(self) -> bool:
@@ -182,34 +181,33 @@ class LiveSession:
         memory = self._memory
         if self._is_snapshot_due:
             self._save_snapshot()
-        next_frame = max(memory.next_frame, memory.run.first_frame if memory.run else 0)
+        next_frame = max(self._first_unanswered, memory.run.first_frame if memory.run else 0)
         if self._ending is None:
             self._events.flush(next_frame=next_frame, num_objects=self.num_objects)
             return
         self._events.finish(
             self._ending.status, self._ending.problem, next_frame=next_frame, num_objects=self.num_objects
         )
-        if self._pushed is not None:
-            self._pushed.forget(before=2**31)
+        if self._frames is not None:
+            self._frames.forget(before=2**31)
         self.is_over = True
 
     def _consume(self) -> None:
         if self._events.is_caught_up and any(isinstance(item.command, CloseSession) for item in self._inbox):
             self._end("closed")
             return
-        is_pushed = self._pushed is not None
         while self._inbox and self._may_consume() and self._ending is None:
             item = self._inbox.popleft()
             self._apply(item)
             self._memory.log_id = item.log_id
-            self._is_snapshot_due |= not is_pushed
+            self._is_snapshot_due |= not self._is_pushed
             self._idle_since_s = time.monotonic()
         self._end_if_idle()
 
     def _may_consume(self) -> bool:
         """Whether the next command's place among the frames has come."""
         memory = self._memory
-        if self._pushed is not None:
+        if self._is_pushed:
             return memory.run is None or not memory.pushed
         return self._events.is_caught_up and not memory.is_silent
 
@@ -232,7 +230,7 @@ class LiveSession:
     def _add_prompt(self, prompt: PromptIn) -> None:
         is_correction = self._segmenter.is_past(prompt.frame_index)
         try:
-            if is_correction and self._pushed is not None:
+            if is_correction and self._is_pushed:
                 raise PromptOutOfRangeError(
                     f"expected a prompt for frame {self._memory.next_frame} or later, got frame {prompt.frame_index}: "
                     "pushed frames cannot be gone back to; prompt a frame that is still to come"
@@ -244,7 +242,9 @@ class LiveSession:
         self._say.applied(prompt, revision)
         if is_correction:
             run = self._memory.run
-            self._start_run(prompt.frame_index, run.to_frame if run else None, is_correction=True)
+            unanswered = max(self._first_unanswered, run.first_frame if run else 0)
+            first_frame = min(prompt.frame_index, unanswered)
+            self._start_run(first_frame, run.to_frame if run else None, is_correction=True)
 
     def _remove_object(self, object_id: int) -> None:
         try:
@@ -254,17 +254,17 @@ class LiveSession:
 
     def _propagate(self, from_frame: int | None, to_frame: int | None) -> None:
         memory = self._memory
-        if memory.run is not None and (from_frame is None or self._pushed is not None):
-            memory.run.to_frame = to_frame
+        if memory.run is not None and (from_frame is None or self._is_pushed):
+            memory.run.to_frame = None if to_frame is None else max(to_frame, memory.next_frame - 1)  # what was seen
             return
         stands_at = memory.next_frame if memory.has_stepped else self.claim.spec.from_frame
-        first_frame = stands_at if from_frame is None or self._pushed is not None else from_frame
+        first_frame = stands_at if from_frame is None or self._is_pushed else from_frame
         self._start_run(first_frame, to_frame, is_correction=False)
 
     def _start_run(self, first_frame: int, to_frame: int | None, *, is_correction: bool) -> None:
         memory = self._memory
         if memory.run is not None:
-            self._say.run_done(memory.run, "superseded", memory.next_frame)
+            self._say.run_done(memory.run, "superseded", self._first_unanswered)
         memory.last_run_id += 1
         self._segmenter.begin(first_frame, is_correction=is_correction)
         memory.run = Run(run_id=memory.last_run_id, first_frame=first_frame, to_frame=to_frame)
@@ -278,51 +278,41 @@ class LiveSession:
         started_s = time.monotonic()
         num_results = 0
         if run.to_frame is not None and self._memory.next_frame > run.to_frame:
-            self._end_run(run, "to_frame")
+            num_results = self._end_run(run, "to_frame")
         else:
             num_results = self._run_frame(run)
         with self._metrics.stage_seconds.labels("publish").time():
             self.settle()
-        for _ in range(num_results):
-            self._observe_result(started_s)
+        self._result_times.observe(num_results, started_s)
         is_due = self._frames_since_snapshot >= self._settings.snapshot_every
         if (is_due or self._skips_since_snapshot >= _SKIPS_A_SNAPSHOT) and not self.is_over:
             self._save_snapshot()
-
-    def _observe_result(self, started_s: float) -> None:
-        now_s = time.monotonic()
-        self._metrics.frames.labels("result").inc()
-        self._metrics.frame_latency_seconds.observe(now_s - started_s)
-        if self._last_result_s is None:
-            self._metrics.time_to_first_mask_seconds.observe(now_s - self._claimed_s)
-        else:
-            self._metrics.inter_frame_seconds.observe(now_s - self._last_result_s)
-        self._last_result_s = now_s
 
     def _run_frame(self, run: Run) -> int:
         """Run the next frame; count the results it gives, its own or those of earlier frames."""
         match self._memory.pushed:
             case [RefuseFrame() as refused, *_]:
                 self._memory.pushed.pop(0)
+                num_results = self._skip(run)
                 self._say.frame_error(run, refused.frame_index, refused.problem)
-                return self._skip()
+                return num_results
             case [DropFrame() as dropped, *_]:
                 self._memory.pushed.pop(0)
+                num_results = self._skip(run)
                 self._say.frame_dropped(run.run_id, dropped.frame_index, dropped.reason)
-                return self._skip()
+                return num_results
         try:
             with self._metrics.stage_seconds.labels("decode").time():
-                frame = self._read_frame()
+                assert self._frames is not None, "open() comes first"
+                frame = self._frames.read(self._first_unanswered)
         except DamagedVideoError as error:
-            self._break_off(run, convert.problem_of(error))
-            return False
+            return self._break_off(run, convert.problem_of(error))
         except BadFrameError as error:
-            self._say.frame_error(run, self._memory.next_frame, error.to_problem())
-            return self._skip()
+            num_results = self._skip(run)
+            self._say.frame_error(run, self._memory.next_frame - 1, error.to_problem())
+            return num_results
         if frame is None:
-            self._write_results(run, self._segmenter.finish())
-            self._end_run(run, "end")
-            return False
+            return self._end_run(run, "end")
         for prompt in self._segmenter.take_postponed():
             self._say.applied(prompt, self._segmenter.revision_of(prompt.object_id))
         with self._metrics.stage_seconds.labels("model").time():
@@ -330,11 +320,12 @@ class LiveSession:
         self._frames_since_snapshot += 1
         return self._write_results(run, results)
 
-    def _skip(self) -> bool:
-        """Go past the next frame, which has no picture; it has no result."""
+    def _skip(self, run: Run) -> int:
+        """Go past the next frame, which has no picture; count the results that waited for it."""
+        num_results = self._write_results(run, self._segmenter.finish())
         self._segmenter.skip(self._memory.next_frame)
         self._skips_since_snapshot += 1
-        return False
+        return num_results
 
     def _write_results(self, run: Run, results: Sequence[FrameResult]) -> int:
         """Publish the results whose frames belong to the run; count them."""
@@ -344,24 +335,11 @@ class LiveSession:
             self._events.write(convert.result_to_event(result, run.run_id, weights))
         return len(wanted)
 
-    def _read_frame(self) -> Frame | None:
-        memory = self._memory
-        if self._pushed is None:
-            assert self._files is not None, "open() comes first"
-            frame = self._files.read(memory.next_frame)
-            memory.keyframe = self._files.last_keyframe
-            return frame
-        if not memory.pushed:
-            return None
-        push = memory.pushed.pop(0)
-        assert isinstance(push, PushFrame), "_run_frame() deals with the other kinds"
-        return self._pushed.read(push)
-
     # --- end -------------------------------------------------------------------------------------------------
 
     def fail(self, problem: Problem) -> None:
         """End the session because it cannot go on; `settle` tells the store."""
-        answered = max(self.claim.state.next_frame, self._memory.next_frame)
+        answered = max(self.claim.state.next_frame, self._first_unanswered)
         self._events.skip_to_published()
         self._drop_pushed("failed", answered)
         self._is_snapshot_due = False
@@ -372,8 +350,8 @@ class LiveSession:
     def close(self) -> None:
         """Close files; the session itself goes on elsewhere, or has ended."""
         self._spool.close()
-        if self._files is not None:
-            self._files.close()
+        if self._frames is not None:
+            self._frames.close()
 
     def hand_over(self) -> None:
         """Save everything so that another worker can go on at once."""
@@ -381,19 +359,25 @@ class LiveSession:
             self._save_snapshot()
             self._store.release(self.claim.lease)
 
-    def _end_run(self, run: Run, reason: RunReason) -> None:
-        """End the run at its last frame; the session ends with it, unless its client steers it by `propagate`."""
-        if self._pushed is None and self._has_unread_commands():
-            return  # they came in time: first see what they say
+    def _end_run(self, run: Run, reason: RunReason) -> int:
+        """End the run at its last frame; the session ends with it, unless its client steers it by `propagate`.
+
+        Returns:
+            The number of results that had waited for later frames.
+        """
+        if not self._is_pushed and self._has_unread_commands():
+            return 0  # they came in time: first see what they say
+        num_results = self._write_results(run, self._segmenter.finish())
         if reason == "end":
             self._refuse_prompts_beyond_the_end()
-        if self.claim.spec.auto_start or self._pushed is not None:
+        if self.claim.spec.auto_start or self._is_pushed:
             self._end(reason)
-            return
+            return num_results
         self._say.run_done(run, reason, self._memory.next_frame)
         self._memory.run = None
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
+        return num_results
 
     def _has_unread_commands(self) -> bool:
         return bool(self._inbox or self._store.read_commands(self.session_id, after=self._read_to, count=1))
@@ -410,16 +394,18 @@ class LiveSession:
                     ).to_problem(),
                 )
 
-    def _break_off(self, run: Run, problem: Problem) -> None:
+    def _break_off(self, run: Run, problem: Problem) -> int:
+        num_results = self._write_results(run, self._segmenter.finish())
         self._say.frame_error(run, max(self._memory.next_frame, run.first_frame), problem)
         self._say.run_done(run, "damaged", self._memory.next_frame)
         self._say.closed("damaged")
         self._ending = _Ending(SessionStatus.FAILED, problem)
+        return num_results
 
     def _end(self, reason: RunReason | Literal["idle"]) -> None:
-        self._drop_pushed(reason, self._memory.next_frame)
+        self._drop_pushed(reason, self._first_unanswered)
         if self._memory.run is not None and reason != "idle":
-            self._say.run_done(self._memory.run, reason, self._memory.next_frame)
+            self._say.run_done(self._memory.run, reason, self._first_unanswered)
         self._say.closed(reason)
         self._is_snapshot_due = False
         self._ending = _Ending(SessionStatus.CLOSED if reason == "closed" else SessionStatus.DONE, None)
@@ -427,7 +413,7 @@ class LiveSession:
     def _end_if_idle(self) -> None:
         """End a file session whose client has said nothing since its last run; the gateway ends the other kinds."""
         memory = self._memory
-        is_waiting = self._pushed is None and memory.run is None and memory.last_run_id > 0
+        is_waiting = not self._is_pushed and memory.run is None and memory.last_run_id > 0
         if is_waiting and time.monotonic() - self._idle_since_s > self._settings.session_ttl_s:
             self._end("idle")
 
@@ -443,11 +429,11 @@ class LiveSession:
         lines = self._events.unpublished
         self._memory.unpublished = [line.decode() for line in lines]
         with self._metrics.stage_seconds.labels("snapshot").time():
-            data = self._memory.pack(self._segmenter.save())
+            data = self._segmenter.save()
             self._store.save_snapshot(
                 self.claim.lease,
                 Snapshot(
-                    next_frame=self._memory.next_frame,
+                    next_frame=self._first_unanswered,
                     log_id=self._memory.log_id,
                     seq=self._events.last_seq - len(lines),
                     data=data,
@@ -456,5 +442,5 @@ class LiveSession:
         self._metrics.snapshot_bytes.observe(len(data))
         self._is_snapshot_due = False
         self._frames_since_snapshot = self._skips_since_snapshot = 0
-        if self._pushed is not None:
-            self._pushed.forget(before=self._memory.next_frame)
+        if self._frames is not None:
+            self._frames.forget(before=self._first_unanswered)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from univs_service.messages import AddPrompt, FrameCommand, PromptIn, RemoveObject
+from univs_service.messages import AddPrompt, FrameCommand, PromptIn, PushFrame, RemoveObject
 
 _HEADER = struct.Struct("<I")  # length of the JSON that follows; the segmenter's bytes come after it
 
@@ -42,6 +42,7 @@ class SessionMemory(BaseModel):
     num_effective: int = 0  # so many of them the segmenter has taken in this run
     pushed: list[FrameCommand] = []  # frames taken from the log and not segmented yet
     postponed: list[PromptIn] = []  # prompts whose frame had no picture: they count from the next one that has
+    waiting: list[PushFrame] = []  # frames that the segmenter has seen and that have no result yet
     is_input_ended: bool = False
     unpublished: list[str] = []  # events that were written and perhaps not published
     keyframe: tuple[int, int] | None = None  # index and pts of a place in the file where decoding can start
@@ -60,6 +61,11 @@ class SessionMemory(BaseModel):
         """Put an effect behind all that come no later; those the segmenter has taken stay taken."""
         place = bisect_right(self.effects, effect.at_frame, key=lambda known: known.at_frame)
         self.effects.insert(place, effect)
+
+    def rewound(self, first_frame: int) -> Self:
+        """Give the state from which the segmenter sees the frames without a result again, `first_frame` and later."""
+        waiting = [push for push in self.waiting if push.frame_index >= first_frame]
+        return self.model_copy(update={"next_frame": first_frame, "pushed": waiting + self.pushed, "waiting": []})
 
     def pack(self, segmenter: bytes) -> bytes:
         """Write both states as bytes."""

@@ -46,9 +46,14 @@ class PromptedSegmenter:
         """Bytes of memory that the session's objects use."""
         return self._segmenter.num_bytes
 
+    @property
+    def first_waiting_frame(self) -> int:
+        """The first frame that was not answered; results may wait for later frames."""
+        return min(self._segmenter.first_waiting_frame, self._memory.next_frame)
+
     def save(self) -> bytes:
-        """Give the state as bytes, to be kept with `memory`."""
-        return self._engine.save(self._segmenter)
+        """Give the state as bytes, with the memory that belongs to it: frames without a result will be seen again."""
+        return self._memory.rewound(self.first_waiting_frame).pack(self._engine.save(self._segmenter))
 
     def add_prompt(self, prompt: PromptIn) -> int:
         """Take a prompt for a frame to come, or a correction of a frame that has passed; give its revision.
@@ -83,8 +88,9 @@ class PromptedSegmenter:
         self._record(RemoveObject(object_id=object_id))
 
     def is_past(self, frame_index: int) -> bool:
-        """Whether a frame has been segmented already."""
-        return self._memory.has_stepped and frame_index < self._memory.next_frame
+        """Whether a frame has been segmented already, or is being segmented."""
+        first_open = max(self._memory.next_frame, self._segmenter.first_open_frame)
+        return self._memory.has_stepped and frame_index < first_open
 
     def begin(self, first_frame: int, *, is_correction: bool) -> None:
         """Choose where to go on so that `first_frame` comes out right: here, or at the first prompt once more."""
@@ -102,13 +108,8 @@ class PromptedSegmenter:
         self._segmenter.skip_to(memory.next_frame)
 
     def step(self, frame: Frame) -> list[FrameResult]:
-        """Segment the next frame, after everything that was to be taken before it; give the results that are complete.
-
-        Frames between the last one and this one had no picture.
-        """
+        """Segment the next frame, after everything that was to be taken before it; give the results it completes."""
         self._take_due(frame.index)
-        if frame.index > self._memory.next_frame:
-            self._segmenter.next_frame = frame.index
         results = self._engine.step(self._segmenter, frame)
         self._memory.next_frame = frame.index + 1
         self._memory.has_stepped = True
