@@ -5,10 +5,18 @@ segmenter = univs.VideoSegmenter(model, None, frame_size=(height, width))
 segmenter.add_prompt(univs.BoxPrompt(object_id=1, frame_index=0, box_xyxy=(0.2, 0.3, 0.5, 0.9)))
 for frame in video.frames():
     for result in segmenter.step(univs.Clip((frame,))): ...
+
+Everything of some categories, found and followed (`docs/entities.md`):
+
+words = univs.Vocabulary.of_names(model, ["person", "sky"], is_thing=[True, False])
+segmenter = univs.EntitySegmenter(model, words, (height, width), [univs.Answer.INSTANCES, univs.Answer.PANOPTIC])
 """
 
 from univs.config import UniVSConfig
 from univs.errors import UniVSError
+from univs.inference.entities.options import Answer, EntityOptions
+from univs.inference.entities.segmenter import EntitySegmenter
+from univs.inference.entities.vocabulary import Vocabulary
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
@@ -23,16 +31,22 @@ from univs.types import (
     MaskResult,
     PointPrompt,
     Prompt,
+    RankedEntity,
     ScribblePrompt,
+    Segment,
+    SegmentMap,
     TextPrompt,
 )
 from univs.video import open_video
 from univs.weights import WeightsInfo, load
 
 __all__ = [
+    "Answer",
     "BoxPrompt",
     "CategoryPrompt",
     "Clip",
+    "EntityOptions",
+    "EntitySegmenter",
     "Frame",
     "FrameResult",
     "InferenceOptions",
@@ -40,13 +54,17 @@ __all__ = [
     "MaskResult",
     "PointPrompt",
     "Prompt",
+    "RankedEntity",
     "Rle",
     "ScribblePrompt",
+    "Segment",
+    "SegmentMap",
     "TextPrompt",
     "UniVS",
     "UniVSConfig",
     "UniVSError",
     "VideoSegmenter",
+    "Vocabulary",
     "WeightsInfo",
     "load",
     "open_video",

@@ -6,7 +6,6 @@ Source: UniVS, bi-softmax similarity of embeddings; SPEC section 9.
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 from torch import Tensor
 
 
@@ -37,6 +36,9 @@ def pairs(similarity: Tensor, threshold: float) -> list[Pair]:
 
     Pairs that are no more similar than `threshold` count as nothing, and are left out.
     """
+    # Imported here: scipy takes a while, and who never detects should not wait for it.
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+
     counted = torch.where(similarity < threshold, 0.0, similarity)
     entity_rows, detection_rows = linear_sum_assignment(-counted.cpu().numpy())
     found = [

@@ -5,35 +5,30 @@ for new ones with the learnable queries; answer. Instances, a semantic map and a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 
+from univs.errors import SnapshotError
 from univs.inference.answers import mask_result
 from univs.inference.entities.admission import Arrival
 from univs.inference.entities.detection import Detections, candidates, detect
 from univs.inference.entities.entity import Entity
 from univs.inference.entities.following import WindowPlace, follow_alone, follow_together
 from univs.inference.entities.options import Answer, ClassMemory, EntityOptions, SemanticSource, paper_entities
-from univs.inference.entities.panoptic import SegmentLedger, divide
+from univs.inference.entities.panoptic import divide
 from univs.inference.entities.ranking import rank
 from univs.inference.entities.semantic import semantic_map
+from univs.inference.entities.state import StreamState, WaitingFrame
 from univs.inference.entities.vocabulary import Vocabulary
 from univs.inference.frame_window import FrameWindow
 from univs.inference.framing import Framing
 from univs.inference.options import Judge
 from univs.inference.video_memory import VideoMemory
 from univs.inference.window import WindowFrame
+from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 from univs.types import Clip, ClipFeatures, FrameResult, MaskResult, ObjectState, RankedEntity, SegmentMap
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A frame that has left the window and waits for its answer."""
-
-    frame: WindowFrame
-    semantic: SegmentMap | None
 
 
 class EntitySegmenter:
@@ -63,23 +58,18 @@ class EntitySegmenter:
         self.framing = Framing.fit(frame_size, inference.short_side_px, inference.long_side_max_px)
         self.memory = VideoMemory.open(model, inference, self.framing)
         self._window = FrameWindow(model, inference, self.framing)
-        self._entities: dict[int, Entity] = {}
-        self._waiting: list[_Waiting] = []
+        self.state = StreamState()
         self._found: Detections | None = None  # what the learnable queries said of the window, if they were asked
-        self._ledger = SegmentLedger()
-        self._next_id = 1
-        self._num_windows = 0  # so far
-        self._num_slots = 0  # windows whose category scores are remembered
 
     @property
     def object_ids(self) -> tuple[int, ...]:
         """Name the entities that are followed, ascending."""
-        return tuple(sorted(self._entities))
+        return tuple(sorted(self.state.entities))
 
     @property
     def entities(self) -> tuple[Entity, ...]:
         """Give the records of the entities, in ascending id."""
-        return tuple(self._entities[object_id] for object_id in self.object_ids)
+        return tuple(self.state.entities[object_id] for object_id in self.object_ids)
 
     @property
     def num_bytes(self) -> int:
@@ -109,7 +99,39 @@ class EntitySegmenter:
         if len(self._window) > self._window.num_known:
             self._look()
         results = self._leave(self._window.leave(len(self._window)))
-        return results + self._answer(len(self._waiting), self._num_slots)
+        return results + self._answer(len(self.state.waiting), self.state.num_slots)
+
+    def resume(self, state: StreamState, pool: MemoryPool, first_frame: int, num_known: int) -> None:
+        """Take over a state that was saved; `univs.inference.entities.snapshot` is the caller.
+
+        Args:
+            state: of the video.
+            pool: the memory of its entities.
+            first_frame: of the window: the next frame to be given.
+            num_known: frames from there on that were in a window before.
+        Raises:
+            SnapshotError: for a pool of other sizes.
+        """
+        if pool.shape != self.memory.pool.shape:
+            raise SnapshotError(f"expected a memory pool of {self.memory.pool.shape}, got {pool.shape}")
+        self.state = state
+        self.memory = replace(self.memory, pool=pool)
+        self._window.next_frame, self._window.num_known = first_frame, num_known
+
+    @property
+    def next_frame(self) -> int:
+        """Say which frame is to be given next."""
+        return self._window.next_frame
+
+    @property
+    def first_open_frame(self) -> int:
+        """Say which frame a snapshot goes on with: the first of the window, or the next when it is empty."""
+        return self._window.frames[0].index if self._window.frames else self._window.next_frame
+
+    @property
+    def num_known(self) -> int:
+        """Count the frames of the window that were in a window before."""
+        return self._window.num_known
 
     def ranking(self) -> tuple[RankedEntity, ...]:
         """Say which categories the entities of the video so far have, the surest first."""
@@ -127,7 +149,7 @@ class EntitySegmenter:
     def _look(self) -> None:
         """Run one window: what its frames show is in the entities afterwards."""
         features = self._window.features()
-        if self._entities:
+        if self.state.entities:
             self._follow(features)
         self._found = None
         if self._is_detection_due() or self._asks_queries():
@@ -135,8 +157,8 @@ class EntitySegmenter:
             self._found = detect(self.model, features, self.vocabulary, self.framing, measured)
             if self._is_detection_due():
                 self._take_in(features, self._found)
-        self._num_windows += 1
-        self._num_slots += 1
+        self.state.num_windows += 1
+        self.state.num_slots += 1
 
     def _likeness(self, entity: Entity, table: torch.Tensor) -> torch.Tensor:
         """Score categories by the embeddings that are remembered of an entity: [K, D] -> [K]."""
@@ -151,70 +173,71 @@ class EntitySegmenter:
         if self.options.inference.judge is Judge.PRESENCE:
             follow_alone(self.model, features, self.entities, self.memory, self.framing, self.options)
             return
-        place = WindowPlace(self._window.frames[0].index, self._window.num_known, self._num_windows)
+        place = WindowPlace(self._window.frames[0].index, self._window.num_known, self.state.num_windows)
         follow_together(self.model, features, self.entities, self.memory, self.framing, self.options, place)
 
     def _take_in(self, features: ClipFeatures, found: Detections) -> None:
         """Tell known entities from new ones among the detections, and begin to follow these."""
         detection = self.options.detection
-        is_first = not self._entities
+        is_first = not self.state.entities
         found = candidates(found, self.vocabulary, detection, is_first=is_first)
         arrival = Arrival(
             features,
             self.memory,
             self.framing,
             self.options,
-            self._num_windows,
-            len(self._waiting),
-            self._num_slots,
+            self.state.num_windows,
+            len(self.state.waiting),
+            self.state.num_slots,
         )
-        same = arrival.recognise(self.entities, found) if self._entities else []
+        same = arrival.recognise(self.entities, found) if self.state.entities else []
         self._make_room()
         for row in arrival.new_rows(self.entities, found, same, is_first=is_first):
-            self._entities[self._next_id] = arrival.begin(self._next_id, found, row)
-            self._next_id += 1
+            self.state.entities[self.state.next_id] = arrival.begin(self.state.next_id, found, row)
+            self.state.next_id += 1
 
     def _make_room(self) -> None:
         """When no more can be followed, forget those that are lost: as new ones they would come back with new ids."""
-        if len(self._entities) < self.options.detection.max_entities:
+        if len(self.state.entities) < self.options.detection.max_entities:
             return
         lost_after = self.options.inference.lost_after_frames
         for entity in self.entities:
             newest = self._window.next_frame - 1
             if entity.state(newest, lost_after, has_mask=entity.track.is_visible) is ObjectState.LOST:
-                del self._entities[entity.object_id]
+                del self.state.entities[entity.object_id]
                 self.memory.pool.forget(entity.object_id)
 
     def _leave(self, frames: list[WindowFrame]) -> list[FrameResult]:
         """Let frames leave the window, and answer those whose time has come."""
         for position, frame in enumerate(frames):
-            self._waiting.append(_Waiting(frame, self._semantic_of_queries(position)))
+            semantic = self._semantic_of_queries(position)
+            self.state.waiting.append(WaitingFrame(frame.index, frame.pts, frame.time_base, semantic))
         for entity in self.entities:
             entity.leave(len(frames))
         block = self.options.answer_block
         if block is None:
-            return self._answer(len(self._waiting), len(frames))
+            return self._answer(len(self.state.waiting), len(frames))
         if frames and self._is_block_due(frames[0].index, block):
             return self._answer(block, block // self.options.inference.clip_stride)
         return []
 
     def _is_block_due(self, first_frame: int, block: int) -> bool:
         lag = self.memory.pool.shape.num_frames
-        return first_frame > lag and first_frame % block == lag % block and len(self._waiting) >= block
+        return first_frame > lag and first_frame % block == lag % block and len(self.state.waiting) >= block
 
     def _answer(self, num_frames: int, num_slots: int) -> list[FrameResult]:
         """Give the results of the frames that have waited longest."""
-        waiting, self._waiting = self._waiting[:num_frames], self._waiting[num_frames:]
+        waiting, self.state.waiting = self.state.waiting[:num_frames], self.state.waiting[num_frames:]
         if not waiting:
             return []
         panoptic = self._panoptic(len(waiting))
         results = [
             FrameResult(
-                one.frame.index,
-                one.frame.pts,
-                one.frame.time_base,
+                one.index,
+                one.pts,
+                one.time_base,
                 self.framing.frame,
-                self._instances(one.frame.index, position),
+                self._instances(one.index, position),
                 one.semantic if self._asks_queries() else self._semantic_of_entities(position),
                 None if panoptic is None else panoptic[position],
             )
@@ -223,7 +246,7 @@ class EntitySegmenter:
         remembers_windows = self.options.following.class_memory is ClassMemory.WINDOWS
         for entity in self.entities:
             entity.answered(len(waiting), num_slots if remembers_windows else 0)
-        self._num_slots = max(0, self._num_slots - num_slots)
+        self.state.num_slots = max(0, self.state.num_slots - num_slots)
         return results
 
     def _instances(self, frame_index: int, position: int) -> tuple[MaskResult, ...]:
@@ -253,7 +276,7 @@ class EntitySegmenter:
             return None
         entities = self.entities
         logits = self._waiting_logits(num_frames)
-        return divide(entities, logits, self._ledger, self.vocabulary, self.framing, self.options.panoptic)
+        return divide(entities, logits, self.state.ledger, self.vocabulary, self.framing, self.options.panoptic)
 
     def _semantic_of_entities(self, position: int) -> SegmentMap | None:
         if Answer.SEMANTIC not in self.answers:
@@ -285,6 +308,6 @@ class EntitySegmenter:
     def _is_detection_due(self) -> bool:
         if not self._follows():
             return False
-        if not self._entities:
-            return self.options.detection.starts_late or self._num_windows == 0
-        return self._num_windows % self.options.detection.interval == 0
+        if not self.state.entities:
+            return self.options.detection.starts_late or self.state.num_windows == 0
+        return self.state.num_windows % self.options.detection.interval == 0
