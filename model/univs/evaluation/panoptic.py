@@ -13,6 +13,7 @@ from univs.errors import InputError
 from univs.evaluation.semantic import LabelMap, check_shapes, nan_mean, ratio
 
 VOID = 0  # the id of pixels that belong to no segment
+_MAX_ID = 1 << 31  # so that a pair of ids is one int64
 _MATCH_IOU = 0.5  # above it at most one prediction can match an annotation
 _MAX_VOID_PART = 0.5  # a prediction that lies further in void and crowd is no false positive
 
@@ -104,19 +105,20 @@ def overlaps(predicted_ids: LabelMap, true_ids: LabelMap) -> Overlaps:
     """Count pixels by pairs of ids.
 
     Raises:
-        InputError: for maps of different shapes.
+        InputError: for maps of different shapes, or ids below 0 or of 2^31 and more.
     """
     check_shapes(predicted_ids, true_ids)
-    predicted_values, predicted_places = np.unique(predicted_ids, return_inverse=True)
-    true_values, true_places = np.unique(true_ids, return_inverse=True)
-    pairs = predicted_places.reshape(-1) * len(true_values) + true_places.reshape(-1)
-    counts = np.bincount(pairs, minlength=len(predicted_values) * len(true_values))
-    (kept,) = np.nonzero(counts)
-    return Overlaps(
-        predicted_values[kept // len(true_values)].astype(np.int64),
-        true_values[kept % len(true_values)].astype(np.int64),
-        counts[kept].astype(np.int64),
-    )
+    if predicted_ids.size == 0:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Overlaps(nothing, nothing, nothing)
+    if min(predicted_ids.min(), true_ids.min()) < 0 or max(predicted_ids.max(), true_ids.max()) >= _MAX_ID:
+        raise InputError(
+            f"expected ids 0..{_MAX_ID - 1}, got {predicted_ids.min()}..{predicted_ids.max()} predicted and "
+            f"{true_ids.min()}..{true_ids.max()} annotated; number segments from 1, {VOID} is void"
+        )
+    base = int(true_ids.max()) + 1
+    pairs, counts = np.unique(predicted_ids.astype(np.int64) * base + true_ids, return_counts=True)
+    return Overlaps(pairs // base, pairs % base, counts.astype(np.int64))
 
 
 def match(
@@ -129,7 +131,7 @@ def match(
     Raises:
         InputError: for a predicted id without a segment, or a category outside 0..K-1.
     """
-    predicted_by_id, true_by_id = _by_id(predicted, num_classes), _by_id(truth, num_classes)
+    predicted_by_id, true_by_id = segments_by_id(predicted, num_classes), segments_by_id(truth, num_classes)
     areas = _measure(pixels, predicted_by_id, true_by_id)
     iou_sum, true_positives = np.zeros(num_classes), np.zeros(num_classes, dtype=np.int64)
     matched_predictions: set[int] = set()
@@ -222,7 +224,12 @@ def _pairs(pixels: Overlaps) -> list[tuple[int, int, int]]:
     return list(zip(*columns, strict=True))
 
 
-def _by_id(segments: tuple[Segment, ...], num_classes: int) -> dict[int, Segment]:
+def segments_by_id(segments: tuple[Segment, ...], num_classes: int) -> dict[int, Segment]:
+    """Index segments.
+
+    Raises:
+        InputError: for a category outside 0..K-1.
+    """
     for segment in segments:
         if not 0 <= segment.category_id < num_classes:
             raise InputError(

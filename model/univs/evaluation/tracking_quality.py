@@ -5,13 +5,13 @@ counts as one more class in SQ as soon as it covers an annotated pixel.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from univs.evaluation.panoptic import PanopticMap, overlaps
-from univs.evaluation.semantic import Counts, LabelMap, check_shapes, confusion, nan_mean, ratio
+from univs.evaluation.panoptic import Overlaps, PanopticMap, overlaps, segments_by_id
+from univs.evaluation.semantic import Counts, nan_mean, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,20 @@ def tally(predicted: PanopticMap, truth: PanopticMap, is_thing: tuple[bool, ...]
         truth: ids [T, H, W]; crowds take part in SQ and are left out of AQ.
         is_thing: [K].
     Raises:
-        InputError: for maps of different shapes.
+        InputError: for maps of different shapes, or a category outside 0..K-1.
     """
-    check_shapes(predicted.ids, truth.ids)
-    num_classes = len(is_thing)
-    counts = confusion(_classes(predicted, num_classes), _classes(truth, num_classes), num_classes)
-    crowds = [segment.segment_id for segment in truth.segments if segment.is_crowd]
-    is_counted = ~np.isin(truth.ids, crowds)
-    true_tubes = _thing_ids(truth, is_thing) - set(crowds)
+    pixels = overlaps(predicted.ids, truth.ids)
+    counts = _confusion(pixels, predicted, truth, len(is_thing))
+    crowds = {segment.segment_id for segment in truth.segments if segment.is_crowd}
+    true_tubes = _thing_ids(truth, is_thing) - crowds
     predicted_tubes = _thing_ids(predicted, is_thing)
-    pixels = overlaps(predicted.ids[is_counted], truth.ids[is_counted])
-    triples = list(
-        zip(pixels.predicted_ids.tolist(), pixels.true_ids.tolist(), pixels.num_pixels.tolist(), strict=True)
-    )
-    predicted_sizes = _sizes([(predicted_id, count) for predicted_id, _, count in triples])
-    true_sizes = _sizes([(true_id, count) for _, true_id, count in triples])
+    columns = (pixels.predicted_ids.tolist(), pixels.true_ids.tolist(), pixels.num_pixels.tolist())
+    triples = [each for each in zip(*columns, strict=True) if each[1] not in crowds]
+    predicted_sizes: Counter[int] = Counter()
+    true_sizes: Counter[int] = Counter()
+    for predicted_id, true_id, count in triples:
+        predicted_sizes[predicted_id] += count
+        true_sizes[true_id] += count
     association_sum = 0.0
     for predicted_id, true_id, count in triples:
         if predicted_id in predicted_tubes and true_id in true_tubes:
@@ -81,21 +80,19 @@ def summarize(total: TrackingTally) -> TrackingReport:
     return TrackingReport(math.sqrt(association * segmentation), association, segmentation)
 
 
-def _classes(panoptic: PanopticMap, num_classes: int) -> LabelMap:
-    """Paint each segment with its class, what has no segment with K: int64, as the ids."""
-    ids, places = np.unique(panoptic.ids, return_inverse=True)
-    by_id = {segment.segment_id: segment.category_id for segment in panoptic.segments}
-    table = np.array([by_id.get(segment_id, num_classes) for segment_id in ids.tolist()], dtype=np.int64)
-    painted: npt.NDArray[np.int64] = table[places.reshape(panoptic.ids.shape)]
-    return painted
+def _confusion(pixels: Overlaps, predicted: PanopticMap, truth: PanopticMap, num_classes: int) -> Counts:
+    """Count pixels by true and predicted class; pixels without an annotated segment are left out."""
+    predicted_segments = segments_by_id(predicted.segments, num_classes)
+    true_segments = segments_by_id(truth.segments, num_classes)
+    counts = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
+    columns = (pixels.predicted_ids.tolist(), pixels.true_ids.tolist(), pixels.num_pixels.tolist())
+    for predicted_id, true_id, count in zip(*columns, strict=True):
+        if true_id in true_segments:
+            segment = predicted_segments.get(predicted_id)
+            column = num_classes if segment is None else segment.category_id
+            counts[true_segments[true_id].category_id, column] += count
+    return counts
 
 
 def _thing_ids(panoptic: PanopticMap, is_thing: tuple[bool, ...]) -> set[int]:
     return {segment.segment_id for segment in panoptic.segments if is_thing[segment.category_id]}
-
-
-def _sizes(pairs: list[tuple[int, int]]) -> dict[int, int]:
-    sizes: dict[int, int] = {}
-    for segment_id, count in pairs:
-        sizes[segment_id] = sizes.get(segment_id, 0) + count
-    return sizes

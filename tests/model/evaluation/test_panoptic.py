@@ -66,6 +66,8 @@ def test_unknown_ids_and_categories_are_refused() -> None:
         tally(PanopticMap(labels("19"), (Segment(1, 0),)), truth, 1)
     with pytest.raises(InputError, match=r"expected categories 0\.\.0, got 4"):
         tally(PanopticMap(labels("11"), (Segment(1, 4),)), truth, 1)
+    with pytest.raises(InputError, match=r"expected ids 0\.\."):
+        tally(PanopticMap(labels("11") - 2, ()), truth, 1)
     with pytest.raises(InputError, match="means void"):
         Segment(0, 1)
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from univs.errors import InputError
 from univs.evaluation.panoptic import PanopticMap, Segment
 from univs.evaluation.tracking_quality import TrackingReport, summarize, tally
 
@@ -80,6 +81,11 @@ def test_figures_equal_the_formula_over_masks(seed: int) -> None:
 def test_perfect_prediction_gives_one(seed: int) -> None:
     truth = _random_video(seed, has_crowd=False)
     assert summarize(tally(truth, truth, _IS_THING)).stq == pytest.approx(1.0)
+
+
+def test_categories_outside_the_vocabulary_are_refused() -> None:
+    with pytest.raises(InputError, match=r"categories 0\.\.0"):
+        tally(_row("19"), _row("19"), (True,))
 
 
 def _random_video(seed: int, has_crowd: bool) -> PanopticMap:

@@ -16,6 +16,7 @@ from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos, seen_categories
 from univs.errors import InputError
 from univs.evaluation.scoring import masks
+from univs.evaluation.scoring.images import score_ade20k, score_coco_instances, score_coco_panoptic
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.scenes import score_classes, score_panoptic
 from univs.evaluation.scoring.table import ScoreTable
@@ -45,6 +46,11 @@ def score_benchmark(name: str, root: Path, split: str, predictions: Path) -> Sco
 def scored_benchmarks() -> tuple[str, ...]:
     """Give the names that `score_benchmark` knows."""
     return tuple(_SCORERS)
+
+
+def _ade20k(root: Path, split: str, predictions: Path) -> ScoreTable:
+    with closing(PredictedMaps(predictions)) as predicted:
+        return score_ade20k(root, split, predicted)
 
 
 def _burst(root: Path, split: str, predictions: Path) -> ScoreTable:
@@ -100,7 +106,10 @@ def _youtube_vos(root: Path, split: str, predictions: Path) -> ScoreTable:
 
 
 _SCORERS: dict[str, Scorer] = {
+    "ade20k": _ade20k,
     "burst": _burst,
+    "coco_instances": score_coco_instances,
+    "coco_panoptic": score_coco_panoptic,
     "davis2017": _davis2017,
     "mose": _mose,
     "ovis": partial(_tracks, name="ovis"),

@@ -14,7 +14,7 @@ from univs.evaluation.scoring.table import ScoreRow, ScoreTable
 from univs.evaluation.submissions.tracks import read_tracks
 from univs.evaluation.video_instances import TrueTrack, evaluate_tracks
 
-_PRECISION_COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+PRECISION_COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
 def score_tracks(source: TrackVideos, predictions: Path) -> ScoreTable:
@@ -42,11 +42,11 @@ def score_tracks(source: TrackVideos, predictions: Path) -> ScoreTable:
             )
     report = evaluate_tracks(predicted, truth, source.category_ids)
     annotated = {track.category_id for track in truth}
-    rows = [ScoreRow("all", _values(report.all))]
+    rows = [ScoreRow("all", precision_values(report.all))]
     for category_id, name, each in zip(source.category_ids, source.vocabulary, report.classes, strict=True):
         if category_id in annotated:
-            rows.append(ScoreRow(name, _values(each)))
-    return ScoreTable(_PRECISION_COLUMNS, tuple(rows))
+            rows.append(ScoreRow(name, precision_values(each)))
+    return ScoreTable(PRECISION_COLUMNS, tuple(rows))
 
 
 def score_class_tracking(
@@ -104,7 +104,8 @@ def _detections(video: TrackVideo, position: int) -> tuple[Detection, ...]:
     )
 
 
-def _values(precision: Precision) -> tuple[float, ...]:
+def precision_values(precision: Precision) -> tuple[float, ...]:
+    """Give the figures in the order of PRECISION_COLUMNS."""
     return tuple(float(getattr(precision, field.name)) for field in fields(precision))
 
 
