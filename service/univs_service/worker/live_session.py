@@ -18,6 +18,9 @@ from univs.types import FrameResult
 from univs_service.errors import BadFrameError, InvalidInputError, PromptOutOfRangeError, WorkerFailedError
 from univs_service.messages import (
     AddPrompt,
+    CameraBack,
+    CameraGone,
+    CameraLost,
     CloseSession,
     Command,
     DropFrame,
@@ -26,9 +29,9 @@ from univs_service.messages import (
     PromptIn,
     Propagate,
     PushFrame,
-    PushSource,
     RefuseFrame,
     RemoveObject,
+    RtspSource,
     SessionStatus,
 )
 from univs_service.metrics import WorkerMetrics
@@ -37,12 +40,13 @@ from univs_service.store import paths
 from univs_service.store.records import Claim, Snapshot
 from univs_service.store.worker_store import WorkerStore
 from univs_service.worker import convert
+from univs_service.worker.camera import Camera
 from univs_service.worker.engine import Engine
 from univs_service.worker.event_log import EventLog
 from univs_service.worker.memory import Run, SessionMemory, prompts_of
 from univs_service.worker.prompted_segmenter import PromptedSegmenter
 from univs_service.worker.result_times import ResultTimes
-from univs_service.worker.session_events import RunReason, SessionEvents
+from univs_service.worker.session_events import Ending, RunReason, SessionEvents
 from univs_service.worker.session_frames import SessionFrames
 from univs_service.worker.spool import Spool
 
@@ -58,14 +62,6 @@ class _Received:
     log_id: str
     command: Command
     read_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How the session ends; what is left is to tell the store."""
-
-    status: SessionStatus
-    problem: Problem | None
 
 
 class LiveSession:
@@ -99,10 +95,12 @@ class LiveSession:
         self._read_to = self._memory.log_id
         self._inbox: deque[_Received] = deque()
         self._frames: SessionFrames | None = None
-        self._is_pushed = isinstance(claim.spec.source, PushSource)
+        self._is_pushed = claim.spec.video is None  # by its client, or from a camera
+        source = claim.spec.source
+        self._camera = Camera(claim, source, store, settings) if isinstance(source, RtspSource) else None
         self._is_snapshot_due = False
         self._frames_since_snapshot = self._skips_since_snapshot = 0
-        self._ending: _Ending | None = None
+        self._ending: Ending | None = None
         self._idle_since_s = time.monotonic()
         self._result_times = ResultTimes(metrics)
 
@@ -202,6 +200,8 @@ class LiveSession:
             self._memory.log_id = item.log_id
             self._is_snapshot_due |= not self._is_pushed
             self._idle_since_s = time.monotonic()
+        if self._camera is not None and self._memory.run is not None:
+            self._camera.start()
         self._end_if_idle()
 
     def _may_consume(self) -> bool:
@@ -222,8 +222,14 @@ class LiveSession:
                 self._propagate(from_frame, to_frame)
             case PushFrame() | RefuseFrame() | DropFrame() as arrived:
                 self._memory.pushed.append(arrived)
+            case CameraLost(problem=problem):
+                self._say.input_lost(problem)
+            case CameraBack(frame_index=frame_index):
+                self._say.input_back(frame_index)
             case InputEnd():
                 self._memory.is_input_ended = True
+            case CameraGone(problem=problem):
+                self._memory.is_input_ended, self._memory.source_problem = True, problem
             case CloseSession():
                 self._end("closed")
 
@@ -281,6 +287,8 @@ class LiveSession:
             num_results = self._end_run(run, "to_frame")
         else:
             num_results = self._run_frame(run)
+            if self._camera is not None:
+                self._camera.make_room(self._memory.next_frame)
         with self._metrics.stage_seconds.labels("publish").time():
             self.settle()
         self._result_times.observe(num_results, started_s)
@@ -312,7 +320,7 @@ class LiveSession:
             self._say.frame_error(run, self._memory.next_frame - 1, error.to_problem())
             return num_results
         if frame is None:
-            return self._end_run(run, "end")
+            return self._end_run(run, "source_lost" if self._memory.source_problem else "end")
         for prompt in self._segmenter.take_postponed():
             self._say.applied(prompt, self._segmenter.revision_of(prompt.object_id))
         with self._metrics.stage_seconds.labels("model").time():
@@ -345,16 +353,20 @@ class LiveSession:
         self._is_snapshot_due = False
         self._say.failed(problem)
         self._say.closed("failed")
-        self._ending = _Ending(SessionStatus.FAILED, problem)
+        self._ending = Ending(SessionStatus.FAILED, problem)
 
     def close(self) -> None:
         """Close files; the session itself goes on elsewhere, or has ended."""
         self._spool.close()
+        if self._camera is not None:
+            self._camera.close()
         if self._frames is not None:
             self._frames.close()
 
     def hand_over(self) -> None:
         """Save everything so that another worker can go on at once."""
+        if self._camera is not None:
+            self._camera.close()
         if self._ending is None and not self.is_over:
             self._save_snapshot()
             self._store.release(self.claim.lease)
@@ -368,8 +380,8 @@ class LiveSession:
         if not self._is_pushed and self._has_unread_commands():
             return 0  # they came in time: first see what they say
         num_results = self._write_results(run, self._segmenter.finish())
-        if reason == "end":
-            self._refuse_prompts_beyond_the_end()
+        if reason in {"end", "source_lost"}:
+            self._say.refused_beyond_the_end(prompts_of(self._memory.effects), self._memory.next_frame)
         if self.claim.spec.auto_start or self._is_pushed:
             self._end(reason)
             return num_results
@@ -382,24 +394,12 @@ class LiveSession:
     def _has_unread_commands(self) -> bool:
         return bool(self._inbox or self._store.read_commands(self.session_id, after=self._read_to, count=1))
 
-    def _refuse_prompts_beyond_the_end(self) -> None:
-        num_frames = self._memory.next_frame
-        for prompt in prompts_of(self._memory.effects):
-            if prompt.frame_index >= num_frames:
-                self._say.refused(
-                    prompt,
-                    PromptOutOfRangeError(
-                        f"expected a frame below {num_frames}, the number of frames in the video, "
-                        f"got {prompt.frame_index}; count from 0"
-                    ).to_problem(),
-                )
-
     def _break_off(self, run: Run, problem: Problem) -> int:
         num_results = self._write_results(run, self._segmenter.finish())
         self._say.frame_error(run, max(self._memory.next_frame, run.first_frame), problem)
         self._say.run_done(run, "damaged", self._memory.next_frame)
         self._say.closed("damaged")
-        self._ending = _Ending(SessionStatus.FAILED, problem)
+        self._ending = Ending(SessionStatus.FAILED, problem)
         return num_results
 
     def _end(self, reason: RunReason | Literal["idle"]) -> None:
@@ -408,7 +408,8 @@ class LiveSession:
             self._say.run_done(self._memory.run, reason, self._first_unanswered)
         self._say.closed(reason)
         self._is_snapshot_due = False
-        self._ending = _Ending(SessionStatus.CLOSED if reason == "closed" else SessionStatus.DONE, None)
+        status = {"closed": SessionStatus.CLOSED, "source_lost": SessionStatus.FAILED}.get(reason, SessionStatus.DONE)
+        self._ending = Ending(status, self._memory.source_problem if reason == "source_lost" else None)
 
     def _end_if_idle(self) -> None:
         """End a file session whose client has said nothing since its last run; the gateway ends the other kinds."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from univs_service.messages import AddPrompt, FrameCommand, PromptIn, PushFrame, RemoveObject
+from univs_service.messages import AddPrompt, FrameCommand, Problem, PromptIn, PushFrame, RemoveObject
 
 _HEADER = struct.Struct("<I")  # length of the JSON that follows; the segmenter's bytes come after it
 
@@ -44,6 +44,7 @@ class SessionMemory(BaseModel):
     postponed: list[PromptIn] = []  # prompts whose frame had no picture: they count from the next one that has
     waiting: list[PushFrame] = []  # frames that the segmenter has seen and that have no result yet
     is_input_ended: bool = False
+    source_problem: Problem | None = None  # why the camera gives no more frames
     unpublished: list[str] = []  # events that were written and perhaps not published
     keyframe: tuple[int, int] | None = None  # index and pts of a place in the file where decoding can start
 
