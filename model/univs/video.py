@@ -300,7 +300,11 @@ def _land(container: InputContainer, stream: VideoStream, keyframe: KeyFrame) ->
 
 def _orientation_of(picture: VideoFrame) -> _Orientation:
     """Read the display matrix, nearest right angle: nine int32 that map (x, y) to (a x + c y, b x + d y)."""
-    side_data = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        side_data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # beside it lies a kind of data that PyAV does not know, as EXIF in Motion JPEG
+        turn = round(-picture.rotation / 90) % 4  # clockwise; a mirror image does not show
+        return _Orientation(is_transposed=turn in {1, 3}, flips_x=turn in {1, 2}, flips_y=turn in {2, 3})
     if side_data is None:
         return _Orientation()
     a, b, _, c, d = np.frombuffer(cast(bytes, side_data), dtype=np.int32)[:5].tolist()  # typed as object
