@@ -12,12 +12,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,$(shel
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+READERS ?= .venv-readers
 WORKERS ?= 2
 # One thread a process: parallel test workers and the service's own processes share the cores.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test parity check format lint types contracts bench demo clean
+.PHONY: help setup run test parity readers check format lint types contracts bench demo clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -45,6 +46,12 @@ parity: $(STAMP)  ## Compare with the published network; fails without its fixtu
 	UNIVS_PARITY=required $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m parity -q \
 		tests/model/parity $(ARGS)
 
+readers:  ## Read exports back with the tools they are for (Label Studio, Datumaro, TrackEval), in .venv-readers.
+	@test -x $(READERS)/bin/python || $(PYTHON) -m venv $(READERS)
+	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[service]" --group readers
+	$(TEST_ENV) $(READERS)/bin/python -m pytest -q tests/service/exports/test_maintained_readers.py $(ARGS)
+
 check: format lint types contracts test  ## Everything below and the tests: what must pass before a push.
 
 format: $(STAMP)  ## Check the formatting.
@@ -66,5 +73,5 @@ demo: $(STAMP)  ## Segment a clip made from shipped photographs, on the running 
 	@$(BIN)/univs demo $(ARGS)
 
 clean:  ## Remove the environment, caches and build outputs.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(READERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

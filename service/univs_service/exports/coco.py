@@ -63,6 +63,8 @@ class CocoSink(FileSink):
             "presence": answer.presence,
             "state": answer.state,
             "revision": answer.revision,
+            # Where Datumaro and CVAT look for what COCO has no field for.
+            "attributes": {"track_id": answer.object_id, "occluded": answer.state == "occluded"},
         }
 
     def _end(self) -> None:

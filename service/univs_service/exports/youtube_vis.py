@@ -1,5 +1,6 @@
 """Results as YouTube-VIS: `results.json` as a submission, `instances.json` as a data set of one video.
 
+As in the published files, run lengths are compressed in a submission and plain numbers in a data set.
 Entry i of `segmentations` is frame i of the video, `null` where the object is not there or the frame has no result.
 The one number that YouTube-VIS has for a track, `score`, is the mean over the frames in which the object is there.
 """
@@ -11,10 +12,12 @@ from pathlib import Path
 from univs_service.exports.categories import Categories
 from univs_service.exports.document import VideoDescription
 from univs_service.exports.files import FolderSink
+from univs_service.exports.masks import run_lengths
 from univs_service.messages import FrameResultEvent, ObjectResult
 
 VIDEO_ID = 1
 _SEGMENTATIONS, _AREAS, _BOXES = "segmentations", "areas", "bboxes"
+_COMPRESSED = "compressed"
 
 
 @dataclass(slots=True)
@@ -48,7 +51,9 @@ class YouTubeVisSink(FolderSink):
         if track is None:
             track = self._tracks[answer.object_id] = _Track(self._categories.number(answer))
         self._fill(answer.object_id, track, frame_index)
-        self._put(answer.object_id, answer.mask.model_dump_json(), json.dumps(answer.area), json.dumps(answer.bbox))
+        raw = {"size": answer.mask.size, "counts": run_lengths(answer.mask)}
+        texts = (answer.mask.model_dump_json(), json.dumps(raw), json.dumps(answer.area), json.dumps(answer.bbox))
+        self._put(answer.object_id, texts)
         track.num_frames += 1
         track.num_present += 1
         track.score_sum += answer.score
@@ -56,11 +61,11 @@ class YouTubeVisSink(FolderSink):
     def _fill(self, object_id: int, track: _Track, num_frames: int) -> None:
         """Say that the object is absent, up to a frame."""
         while track.num_frames < num_frames:
-            self._put(object_id, "null", "null", "null")
+            self._put(object_id, ("null",) * 4)
             track.num_frames += 1
 
-    def _put(self, object_id: int, mask: str, area: str, box: str) -> None:
-        for key, text in ((_SEGMENTATIONS, mask), (_AREAS, area), (_BOXES, box)):
+    def _put(self, object_id: int, texts: tuple[str, ...]) -> None:
+        for key, text in zip((_COMPRESSED, _SEGMENTATIONS, _AREAS, _BOXES), texts, strict=True):
             self._pieces.add(f"{object_id}-{key}", text, separator=", ")
 
     def _end(self) -> None:
@@ -77,7 +82,7 @@ class YouTubeVisSink(FolderSink):
                 head = {"video_id": VIDEO_ID, "category_id": track.category_id, "score": score, "object_id": object_id}
                 file.write(b",\n" if number else b"\n")
                 file.write(f'{json.dumps(head)[:-1]}, "segmentations": ['.encode())
-                self._pieces.copy(f"{object_id}-{_SEGMENTATIONS}", file)
+                self._pieces.copy(f"{object_id}-{_COMPRESSED}", file)
                 file.write(b"]}")
             file.write(b"\n]\n")
 

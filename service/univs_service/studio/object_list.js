@@ -59,10 +59,12 @@ class Row {
     this.numbers = make("div", "numbers");
     this.numbers.append(...this.score.parts, ...this.presence.parts);
     this.numbers.hidden = true;
+    this.facts = make("p", "empty-note");
+    this.facts.hidden = true;
     this.chips = make("div", "chips");
     this.note = make("p", "empty-note");
     const more = make("div", "object-more");
-    more.append(this.numbers, this.chips, this.note);
+    more.append(this.numbers, this.facts, this.chips, this.note);
     this.element.append(this.swatch, this.name, this.state, this.removeButton, more);
     this.element.addEventListener("click", (event) => {
       if (event.target.closest("button") === null && project.selectedId !== id) project.select(id);
@@ -87,7 +89,9 @@ class Row {
     this.numbers.hidden = answer === undefined;
     this.state.textContent = answer?.state ?? "";
     this.state.dataset.state = answer?.state ?? "";
+    this.facts.hidden = answer === undefined;
     if (answer !== undefined) {
+      this.facts.textContent = `${(100 * answer.area_fraction).toFixed(1)} % of the frame, revision ${answer.revision}`;
       this.score.show(answer.score);
       this.presence.show(answer.presence);
     }

@@ -121,6 +121,7 @@ export class Run extends EventTarget {
         break;
       case "frame.error":
       case "prompt.refused":
+      case "input.lost":
         this.#tell("problem", event.problem);
         break;
       case "frame.dropped":

@@ -101,12 +101,18 @@ def test_youtube_vis_data_set_agrees_with_its_results(tmp_path: Path) -> None:
         **{"id": 1, "name": "clip.mp4", "width": SIZE[1], "height": SIZE[0], "length": 4, "file_names": []}
     }
     assert data["videos"][0]["file_names"][3] == "clip/00003.jpg"
-    assert [note["segmentations"] for note in data["annotations"]] == [track["segmentations"] for track in tracks]
-    for note in data["annotations"]:
-        for segmentation, area, box in zip(note["segmentations"], note["areas"], note["bboxes"], strict=True):
-            assert (segmentation is None) == (area is None) == (box is None)
-            if segmentation is not None:
-                assert (reference.area(segmentation), reference.toBbox(segmentation).tolist()) == (area, box)
+    for note, track in zip(data["annotations"], tracks, strict=True):
+        compressed = [
+            None if raw is None else reference.frPyObjects(raw, note["height"], note["width"])
+            for raw in note["segmentations"]
+        ]
+        assert [None if each is None else each["counts"].decode() for each in compressed] == [
+            None if each is None else each["counts"] for each in track["segmentations"]
+        ]
+        for each, area, box in zip(compressed, note["areas"], note["bboxes"], strict=True):
+            assert (each is None) == (area is None) == (box is None)
+            if each is not None:
+                assert (reference.area(each), reference.toBbox(each).tolist()) == (area, box)
     names = {each["id"]: each["name"] for each in data["categories"]}
     assert [names[note["category_id"]] for note in data["annotations"]] == ["dog", "object"]
 
