@@ -23,14 +23,17 @@ from univs_service.messages import (
     Propagate,
     PushSource,
     Ready,
+    RtspSource,
     Session,
     SessionIn,
     StreamEvent,
     Video,
+    VideoIn,
     VideoSource,
 )
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+_TIMEOUT_S, _CONNECT_TIMEOUT_S = 60.0, 10.0
 Progress = Callable[[int, int], None]  # bytes sent, bytes in all
 
 
@@ -60,7 +63,7 @@ class AsyncUniVSClient:
         self._http = httpx.AsyncClient(
             base_url=url,
             transport=transport,
-            timeout=httpx.Timeout(60.0, connect=10.0),
+            timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             follow_redirects=False,
         )
 
@@ -77,6 +80,12 @@ class AsyncUniVSClient:
             answer = await self._request("POST", "/v1/videos", files={"video": (path.name, reader)})
         return Video.model_validate_json(answer.content)
 
+    async def fetch(self, url: str, timeout_s: float = 900.0) -> Video:
+        """Let the service fetch a video itself: http(s)://... or s3://bucket/key, where its operator allows it."""
+        body = VideoIn(url=url).model_dump_json()
+        answer = await self._request("POST", "/v1/videos", content=body, timeout_s=timeout_s)
+        return Video.model_validate_json(answer.content)
+
     async def video(self, video_id: str) -> Video:
         """Read the description of a stored video."""
         answer = await self._request("GET", f"/v1/videos/{quote(video_id, safe='')}", retry=True)
@@ -86,7 +95,7 @@ class AsyncUniVSClient:
 
     async def create_session(
         self,
-        source: Video | PushSource | Path | str,
+        source: Video | PushSource | RtspSource | Path | str,
         prompts: Sequence[PromptIn] = (),
         *,
         model: str | None = None,
@@ -97,7 +106,8 @@ class AsyncUniVSClient:
         """Open a session; it starts once prompts are there, unless `auto_start` is off.
 
         Args:
-            source: a stored video or its id, a path (uploaded first), or a `PushSource` for frames to push.
+            source: a stored video or its id, a path (uploaded first), a `PushSource` for frames to push, or an
+                `RtspSource` for a camera.
             prompts: see `univs_service.client.prompts` for short ways to write them.
             model: name of the weights; the service's default when left out.
             from_frame: where to start.
@@ -109,7 +119,7 @@ class AsyncUniVSClient:
         if isinstance(source, Video):
             source = source.video_id
         body = SessionIn(
-            source=source if isinstance(source, PushSource) else VideoSource(video_id=source),
+            source=VideoSource(video_id=source) if isinstance(source, str) else source,
             model=model,
             prompts=list(prompts),
             from_frame=from_frame,
@@ -181,6 +191,51 @@ class AsyncUniVSClient:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    async def export(
+        self,
+        session: Session | str,
+        format_name: str,
+        target: Path,
+        *,
+        names: Mapping[int, str] | None = None,
+        file_name: str = "video",
+    ) -> Path:
+        """Have the results so far as a file for another tool.
+
+        Args:
+            session: running or ended.
+            format_name: `coco_rle`, `davis` ...; docs/exports.md.
+            target: the file to write; it appears when it is complete.
+            names: of objects, by id.
+            file_name: of the video, as the file shall call it.
+        """
+        options: dict[str, str | list[str]] = {
+            "file_name": file_name,
+            "name": [f"{number}:{name}" for number, name in (names or {}).items()],
+        }
+        partial = target.with_name(f".partial-{target.name}")
+        try:
+            while (wait_s := await self._download(f"{_path(session)}/exports/{format_name}", options, partial)) > 0:
+                await asyncio.sleep(wait_s)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    async def _download(self, path: str, options: Mapping[str, str | list[str]], target: Path) -> float:
+        """Write an answer to a file; give the seconds to wait when it is not there yet, 0 when it is."""
+        try:
+            async with self._http.stream("GET", path, params=options) as response:
+                await raise_for_problem(response)
+                if response.status_code == 202:
+                    return float(response.headers["Retry-After"])
+                with target.open("wb") as file:
+                    async for block in response.aiter_bytes():
+                        await asyncio.to_thread(file.write, block)
+                return 0.0
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     # --- the service ------------------------------------------------------------------------------
 
     async def limits(self) -> Limits:
@@ -218,13 +273,17 @@ class AsyncUniVSClient:
         retry: bool = False,
         content: str | None = None,
         files: Mapping[str, tuple[str, IO[bytes]]] | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> httpx.Response:
         """Send a request; `retry` only what may arrive twice without harm."""
         headers = {"content-type": "application/json"} if content is not None else None
+        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
         backoff = Backoff(self._retry_for_s if retry else 0.0)
         while True:
             try:
-                response = await self._http.request(method, path, content=content, files=files, headers=headers)
+                response = await self._http.request(
+                    method, path, content=content, files=files, headers=headers, timeout=timeout
+                )
                 await raise_for_problem(response)
                 return response
             except httpx.TransportError as error:

@@ -1,6 +1,6 @@
 """The client, for programs without asyncio: it drives the asynchronous one in a thread of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient, Progress
 from univs_service.client.stream import EventStream
-from univs_service.messages import Limits, PromptIn, PushSource, Session, StreamEvent, Video
+from univs_service.messages import Limits, PromptIn, PushSource, RtspSource, Session, StreamEvent, Video
 
 
 class UniVSClient:
@@ -36,13 +36,17 @@ class UniVSClient:
         """Store a video; `progress` is called on another thread."""
         return self._portal.call(self._client.upload, path, progress)
 
+    def fetch(self, url: str, timeout_s: float = 900.0) -> Video:
+        """Let the service fetch a video itself, where its operator allows it."""
+        return self._portal.call(self._client.fetch, url, timeout_s)
+
     def video(self, video_id: str) -> Video:
         """Read the description of a stored video."""
         return self._portal.call(self._client.video, video_id)
 
     def create_session(
         self,
-        source: Video | PushSource | Path | str,
+        source: Video | PushSource | RtspSource | Path | str,
         prompts: Sequence[PromptIn] = (),
         *,
         model: str | None = None,
@@ -50,7 +54,7 @@ class UniVSClient:
         to_frame: int | None = None,
         auto_start: bool = True,
     ) -> Session:
-        """Open a session on a stored video, a file, or frames to be pushed."""
+        """Open a session on a stored video, a file, frames to be pushed, or a camera."""
         return self._portal.call(
             partial(
                 self._client.create_session,
@@ -103,6 +107,20 @@ class UniVSClient:
                     return
         finally:
             self._portal.call(events.aclose)
+
+    def export(
+        self,
+        session: Session | str,
+        format_name: str,
+        target: Path,
+        *,
+        names: Mapping[int, str] | None = None,
+        file_name: str = "video",
+    ) -> Path:
+        """Have the results so far as a file for another tool."""
+        return self._portal.call(
+            partial(self._client.export, session, format_name, target, names=names, file_name=file_name)
+        )
 
     def limits(self) -> Limits:
         """Read what the service accepts."""

@@ -55,8 +55,8 @@ class _Images:
     def __init__(self, order: ExportOrder) -> None:
         if order.video_file is None:
             raise ExportError(
-                f"{order.kind.value} paints over the frames of a stored video, but those of this session were pushed "
-                "and are not kept; export the masks (json, davis ...) and paint them over your own frames"
+                f"{order.kind.value} paints over the frames of a stored video, but those of this session came live "
+                "and are not kept; export the masks (json, davis ...) and paint over your own frames"
             )
         self._pictures: Iterator[tuple[int, Image]] = enumerate(pictures(order.video_file))
 

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from tests.service.conftest import SmallWorker
 
+from univs_service.client import AsyncUniVSClient, ProblemError
 from univs_service.exports import ExportFormat, ResultsDocument, encode_mask
 from univs_service.settings import Settings
 from univs_service.store import paths
@@ -40,6 +44,14 @@ def publish(worker: Any, claim: Any, frame_index: int, *objects: dict[str, Any],
         "size": [HEIGHT, WIDTH], "weights": "tiny", "objects": list(objects),
     }  # fmt: skip
     worker.publish(claim, worker.event(fields), frame_index + 1)
+
+
+@contextmanager
+def closing_worker(settings: Settings) -> Iterator[SmallWorker]:
+    """A worker for a service that a test has made itself."""
+    worker = SmallWorker(settings)
+    yield worker
+    worker.store.close()
 
 
 async def start(service: Any, clip: Path, worker: Any) -> tuple[str, Any]:
@@ -134,10 +146,8 @@ async def test_frames_of_label_studio_are_served_here(service: Any, clip: Path, 
 
 async def test_what_is_not_ready_in_time_is_asked_for_again(make_service: Any, settings: Settings, clip: Path) -> None:
     service = await make_service(settings.model_copy(update={"export_wait_s": 0.001}))
-    from tests.service.conftest import SmallWorker
-
-    worker = SmallWorker(settings)
-    session_id = await run_whole(service, clip, worker)
+    with closing_worker(settings) as worker:
+        session_id = await run_whole(service, clip, worker)
     first = await service.http.get(address(session_id, "ytvis"))
     assert first.status_code == 202, first.text
     assert first.headers["retry-after"] == "1"
@@ -146,7 +156,18 @@ async def test_what_is_not_ready_in_time_is_asked_for_again(make_service: Any, s
         while (again := await service.http.get(address(session_id, "ytvis"))).status_code == 202:
             await asyncio.sleep(0.05)
     assert again.status_code == 200
-    worker.store.close()
+
+
+async def test_the_client_waits_for_its_file(make_service: Any, settings: Settings, clip: Path, tmp_path: Path) -> None:
+    service = await make_service(settings.model_copy(update={"export_wait_s": 0.001}))
+    with closing_worker(settings) as worker:
+        session_id = await run_whole(service, clip, worker)
+        async with AsyncUniVSClient(service.url) as client:
+            path = await client.export(session_id, "coco_rle", tmp_path / "out.json", names={1: "cup"})
+            assert json.loads(path.read_text())["categories"][0]["name"] == "cup"
+            with pytest.raises(ProblemError, match="expected one of the formats"):
+                await client.export(session_id, "avi", tmp_path / "out.avi")
+    assert [each.name for each in tmp_path.glob("*out*")] == ["out.json"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +214,7 @@ async def test_pushed_frames_are_not_kept_for_a_film(service: Any, worker: Any) 
     publish(worker, claim, 0, answer(1, 5))
     film = await service.http.get(address(session_id, "overlay"))
     assert (film.status_code, film.json()["code"]) == (422, "not_exportable")
-    assert "pushed" in film.json()["detail"]
+    assert "came live" in film.json()["detail"]
     document = (await service.http.get(address(session_id, "json"))).json()
     assert document["video"] == {"name": "video", "width": WIDTH, "height": HEIGHT, "frame_rate": "30"}
 
