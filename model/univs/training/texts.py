@@ -92,7 +92,7 @@ class TextDrawer:
         row = [""] * (num_objects + config.num_absent)
         for slot, text in enumerate(batch.texts[video]):
             if text and rng.random() < config.probability:
-                row[slot] = self._phrased(text, rng) if text in names else text
+                row[slot] = self._phrased(text, rng) if text in names else plain_name(text)
         absent = batch.absent_names[video]
         number = min(config.num_absent, len(absent))
         for place, index in enumerate(rng.choice(len(absent), size=number, replace=False) if number else ()):
