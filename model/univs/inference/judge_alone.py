@@ -37,6 +37,7 @@ def judge_alone(
     presence_logit: Tensor | None,
     past: Sequence[Tensor],
     prior: Tensor,
+    seconds: float,
     prompts: Sequence[VisualPrompt],
     framing: Framing,
     canvas: Canvas,
@@ -50,6 +51,7 @@ def judge_alone(
         presence_logit: scalar; None for a network without a presence head.
         past: its embeddings [C] of earlier frames, oldest first.
         prior: [h, w], the share of each cell that it covered one frame ago; zeros when it was not seen.
+        seconds: between that frame and this one.
         prompts: what the user said of it in this frame; a mask is taken as it is.
         framing: sizes of the video.
         canvas: the same for prompts.
@@ -72,7 +74,7 @@ def judge_alone(
         if prompts:
             near = within_boxes(prompts, canvas, size)
         else:
-            near = within_reach(prior, size, options.reach, options.reach_margin)
+            near = within_reach(prior, size, options.reach, options.reach_margin, seconds)
     if near is not None:
         logits = torch.where(near.to(logits.device), logits, logits.clamp(max=_OUT_OF_REACH))
     mask = framing.enlarge(logits[None].float())[0] > 0

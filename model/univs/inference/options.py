@@ -52,7 +52,7 @@ class InferenceOptions:
         consistency_threshold: an object whose embedding is less similar to its past than this is not in the frame.
         presence_threshold: an object less present than this is not in the frame.
         lost_after_frames: an object unseen for longer is lost rather than occluded.
-        reach: from one frame to the next an object moves by at most this share of the square root of its area, plus
+        reach: in 1/24 of a second an object moves by at most this share of the square root of its area, plus
             `reach_margin`; what looks like it farther away is not it. None looks everywhere. An object that was not
             seen in the frame before, or is prompted in this one, may be anywhere; but in the frame of a box it lies in
             the box. Only the `PRESENCE` judge asks.
@@ -81,8 +81,8 @@ class InferenceOptions:
     consistency_threshold: float = 0.2
     presence_threshold: float = 0.3
     lost_after_frames: int = 15
-    reach: float | None = 0.25
-    reach_margin: int = 2
+    reach: float | None = 0.1
+    reach_margin: int = 1
     minimum_quality: float = 0.3
     object_tile: int = 1
 

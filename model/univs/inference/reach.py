@@ -14,25 +14,29 @@ from univs.prompt_encoder.regions import Canvas
 from univs.types import BoxPrompt, PointPrompt, VisualPrompt
 
 _SLACK = 0.1  # share of a box's sides by which a hasty hand draws it too small
+_STEPS_PER_S = 24.0  # frame rate of the clips on which the reach was chosen
 _IS_OBJECT = 0.25  # share of a cell that the object covered
 
 
-def within_reach(prior: Tensor, size: tuple[int, int], reach: float, margin: int) -> Tensor | None:
-    """Mark where an object may be, one frame after it was seen.
+def within_reach(prior: Tensor, size: tuple[int, int], reach: float, margin: int, seconds: float) -> Tensor | None:
+    """Mark where an object may be, some time after it was seen.
 
     Args:
-        prior: [h, w] in [0, 1], the share of each cell it covered one frame ago.
+        prior: [h, w] in [0, 1], the share of each cell it covered when it was seen; zeros when that was not in the
+            frame before.
         size: (H, W) of the answer, a multiple of (h, w).
-        reach: how far it may have moved, as a share of the square root of its area.
-        margin: cells it may have moved beyond that.
+        reach: how far it may move in 1/24 of a second, as a share of the square root of its area.
+        margin: cells it may move beyond that.
+        seconds: since it was seen; less than 1/24 counts as that.
     Returns:
-        Bool [H, W]; None when it was not seen one frame ago: then it may be anywhere.
+        Bool [H, W]; None when it was not seen: then it may be anywhere.
     """
     covered = prior > _IS_OBJECT
     area = int(covered.sum())
     if area == 0:
         return None
-    radius = math.ceil(reach * math.sqrt(area)) + margin
+    steps = min(max(1.0, seconds * _STEPS_PER_S), float(max(prior.shape)))
+    radius = min(math.ceil(steps * reach * math.sqrt(area)) + math.ceil(steps * margin), max(prior.shape))
     grown = covered[None, None].to(torch.float32)
     for kernel in ((2 * radius + 1, 1), (1, 2 * radius + 1)):  # a square, side by side: two lines cost less
         grown = functional.max_pool2d(grown, kernel, stride=1, padding=(kernel[0] // 2, kernel[1] // 2))

@@ -264,7 +264,7 @@ class VideoSegmenter:
 
     def _look_alone(self, features: ClipFeatures, prompts: dict[int, list[Prompt]]) -> None:
         """Decode one frame, judge each object for itself, and remember what was seen."""
-        tracks = self.tracks
+        tracks, frame = self.tracks, self._window[-1]
         prediction = self._decode(features, tracks)
         presence = prediction.presence_logits
         given = {object_id: visual_only(said) for object_id, said in prompts.items()}
@@ -275,6 +275,7 @@ class VideoSegmenter:
                 None if presence is None else presence[0, row, 0],
                 list(track.embeddings),
                 track.prior,
+                frame.time_s - track.last_seen_s,
                 given.get(track.object_id, []),
                 self.framing,
                 self._canvas,
@@ -287,7 +288,7 @@ class VideoSegmenter:
         write_judged(self.pool, features, tracks, judgements, prompted, self._sampler, minimum)
         for row, (track, judgement) in enumerate(zip(tracks, judgements, strict=True)):
             if judgement.is_visible:
-                track.see(self._window[-1].index, prediction.embeddings[0, row, 0], judgement.prior)
+                track.see(frame.index, frame.time_s, prediction.embeddings[0, row, 0], judgement.prior)
             else:
                 track.miss()
             track.newest_mask = judgement.mask

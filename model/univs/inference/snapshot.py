@@ -20,7 +20,7 @@ from univs.inference.tracks import Track
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 
-_FORMAT = "univs-snapshot-2"
+_FORMAT = "univs-snapshot-3"
 
 
 def take(segmenter: VideoSegmenter) -> bytes:
@@ -39,6 +39,7 @@ def take(segmenter: VideoSegmenter) -> bytes:
                 "object_id": track.object_id,
                 "revision": track.revision,
                 "last_seen": track.last_seen,
+                "last_seen_s": track.last_seen_s,
                 "is_visible": track.is_visible,
                 "label": track.label,
                 "text": track.text,
@@ -100,6 +101,7 @@ def restore(
                 prior=tensors[f"{number}.prior"].to(model.device),
                 revision=record["revision"],
                 last_seen=record["last_seen"],
+                last_seen_s=record["last_seen_s"],
                 is_visible=record["is_visible"],
                 label=record["label"],
                 text=record["text"],

@@ -18,6 +18,7 @@ class Track:
         prior: float16 [h, w] in [0, 1] on the 1/8 map: where the object was in the newest frame.
         revision: number of prompts applied so far.
         last_seen: newest frame in which the object was visible, -1 before the first.
+        last_seen_s: its time in the video, seconds.
         is_visible: whether it was visible in the newest frame.
         label: what the user calls it, if anything.
         text: the expression that names it, if one does.
@@ -36,6 +37,7 @@ class Track:
     prior: Tensor
     revision: int = 0
     last_seen: int = -1
+    last_seen_s: float = 0.0
     is_visible: bool = False
     label: str | None = None
     text: str | None = None
@@ -53,11 +55,11 @@ class Track:
         held = (self.embeddings, self.prior, *([] if self.logits is None else [self.logits]))
         return sum(tensor.numel() * tensor.itemsize for tensor in held)
 
-    def see(self, frame_index: int, embedding: Tensor, prior: Tensor) -> None:
-        """Take in a frame that shows the object."""
+    def see(self, frame_index: int, time_s: float, embedding: Tensor, prior: Tensor) -> None:
+        """Take in a frame that shows the object, and its time in the video."""
         self._shift(embedding, prior)
         self.is_visible = True
-        self.last_seen = frame_index
+        self.last_seen, self.last_seen_s = frame_index, time_s
 
     def miss(self) -> None:
         """Take in a frame that does not show the object."""

@@ -21,6 +21,11 @@ class WindowFrame:
     features: ClipFeatures | None = None  # of this frame alone; None until an object needs them
 
     @property
+    def time_s(self) -> float:
+        """Give the frame's time in the video, in seconds."""
+        return float(self.pts * self.time_base)
+
+    @property
     def num_bytes(self) -> int:
         """Count the bytes of the picture and of its features."""
         held = [] if self.image is None else [self.image]

@@ -38,8 +38,12 @@ def follow_alone(
     memory: VideoMemory,
     framing: Framing,
     options: EntityOptions,
+    time_s: float,
 ) -> None:
-    """Decode one frame and judge each entity for itself, as prompted objects are; remember what was seen."""
+    """Decode one frame and judge each entity for itself, as prompted objects are; remember what was seen.
+
+    `time_s` is the time of the frame in its video, in seconds.
+    """
     inference = options.inference
     tracks = [entity.track for entity in entities]
     prediction = decode_tracks(model, features, tracks, memory.pool, {}, inference)
@@ -51,6 +55,7 @@ def follow_alone(
             presence_logit=None if presence is None else presence[0, row, 0],
             past=list(track.embeddings),
             prior=track.prior,
+            seconds=time_s - track.last_seen_s,
             prompts=[],
             framing=framing,
             canvas=memory.canvas,
@@ -66,7 +71,7 @@ def follow_alone(
         track.score, track.presence = judgement.score, judgement.presence
         if judgement.is_visible:
             track.logits = torch.where(judgement.coarse, logits, logits.clamp(max=0))
-            track.see(frame_index, prediction.embeddings[0, row, 0], judgement.prior)
+            track.see(frame_index, time_s, prediction.embeddings[0, row, 0], judgement.prior)
             entity.believe(judgement.quality)
         else:
             track.logits = torch.full_like(logits, ABSENT_LOGIT)

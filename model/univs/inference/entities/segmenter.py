@@ -171,7 +171,8 @@ class EntitySegmenter:
 
     def _follow(self, features: ClipFeatures) -> None:
         if self.options.inference.judge is Judge.PRESENCE:
-            follow_alone(self.model, features, self.entities, self.memory, self.framing, self.options)
+            time_s = self._window.frames[-1].time_s
+            follow_alone(self.model, features, self.entities, self.memory, self.framing, self.options, time_s)
             return
         place = WindowPlace(self._window.frames[0].index, self._window.num_known, self.state.num_windows)
         follow_together(self.model, features, self.entities, self.memory, self.framing, self.options, place)

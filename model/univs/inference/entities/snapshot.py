@@ -29,7 +29,16 @@ from univs.rle import Rle
 from univs.types import Segment, SegmentMap
 
 _FORMAT = "univs-entities-1"
-_TRACK_FIELDS = ("object_id", "last_seen", "is_visible", "first_frame", "prompted_frame", "score", "presence")
+_TRACK_FIELDS = (
+    "object_id",
+    "last_seen",
+    "last_seen_s",
+    "is_visible",
+    "first_frame",
+    "prompted_frame",
+    "score",
+    "presence",
+)
 _ENTITY_FIELDS = ("num_scored", "quality_sum", "num_seen", "num_reported")
 _STATE_FIELDS = ("next_id", "num_windows", "num_slots")
 
