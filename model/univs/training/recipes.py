@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from univs.config import nano, tiny
+from univs.config import UniVSConfig, nano, tiny
 from univs.data.clips import ClipConfig
 from univs.data.mixture import MixtureEntry
 from univs.errors import InputError
@@ -21,11 +21,16 @@ _EARLY_BACKBONE = ("backbone.stem.", "backbone.stages.0.", "backbone.stages.1.")
 _RESEARCH_NOTE = f"{_OPEN_NOTE}, and on DAVIS 2016 and ECSSD, which are for research only: so are these weights"
 
 
+def _remembering(model: UniVSConfig, num_frames: int) -> UniVSConfig:
+    """Give a network as many recent frames to remember as its training clips can show it."""
+    return replace(model, memory=replace(model.memory, num_frames=num_frames))
+
+
 def nano_vos() -> TrainConfig:
     """Train `nano` for prompted objects, on data whose licence allows general use."""
     return TrainConfig(
         name="nano",
-        model=nano(),
+        model=_remembering(nano(), 1),
         note=_OPEN_NOTE,
         frozen=_EARLY_BACKBONE,
         mixture=(
@@ -55,6 +60,7 @@ def nano_research_vos() -> TrainConfig:
             MixtureEntry("coco_instances", 0.6, is_pasted=True),
             MixtureEntry("clothing", 0.2, is_pasted=True),
         ),
+        model=_remembering(nano(), 2),
         clip=replace(open_recipe.clip, num_frames=4),
         rollout=RolloutConfig(teacher_probability=0.25),
         optimizer=OptimizerConfig(learning_rate=6e-4),

@@ -76,11 +76,11 @@ class Trainer:
         self._text_table = text_table
         torch.manual_seed(config.seed)
         self._trained_for = {PromptKind.VISUAL}
-        if config.initial_weights is None:
-            self.model = UniVS(config.model)
-        else:
-            self.model, initial = weights.load(config.initial_weights, "cpu")
-            self.model.text_encoder = None  # has weights of its own, which are not trained
+        self.model = UniVS(config.model)
+        if config.initial_weights is not None:
+            start, initial = weights.load(config.initial_weights, "cpu")
+            start.text_encoder = None  # has weights of its own, which are not trained
+            self.model.load_state_dict(start.state_dict())
             self._trained_for |= set(initial.trained_for)
         self._texts = None if config.texts is None else _open_texts(config.texts, text_encoder, self.model.config)
         if self._texts is not None:
