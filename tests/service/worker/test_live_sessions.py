@@ -388,7 +388,7 @@ def test_a_session_that_kills_workers_fails(bench: Any, make_box: Any) -> None:
     for _ in range(bench.settings.max_takeovers):
         dying = bench.worker()
         dying.run_until(lambda dying=dying: bool(dying.store.claim("dying", dying.sessions._weights)))
-    bench.worker().run_to_end(spec)
+    bench.worker(worker_lease_s=60.0).run_to_end(spec)
     problem = bench.state(spec).problem
     assert problem is not None
     assert problem.code == "worker_failed"
