@@ -41,7 +41,7 @@ _JSON, _XML, _ZIP = "application/json", "application/xml", "application/zip"
 FORMATS = (
     FormatInfo(ExportFormat.JSON, "UniVS JSON", ".json", _JSON, "everything there is, masks as COCO run lengths"),
     FormatInfo(ExportFormat.OVERLAY, "Film", ".mp4", "video/mp4", "the video with masks and names painted over"),
-    FormatInfo(ExportFormat.COCO_RLE, "COCO", ".json", _JSON, "a data set of frames, masks as compressed run lengths"),
+    FormatInfo(ExportFormat.COCO_RLE, "COCO", ".json", _JSON, "frames as images, compressed run lengths"),
     FormatInfo(ExportFormat.COCO_RLE_RAW, "COCO, raw", ".json", _JSON, "the same, run lengths as plain numbers"),
     FormatInfo(
         ExportFormat.YOUTUBE_VIS, "YouTube-VIS", ".zip", _ZIP, "results.json and instances.json", is_folder=True

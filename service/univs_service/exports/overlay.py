@@ -21,6 +21,7 @@ from univs_service.exports.sink import ExportError, FrameOrder
 from univs_service.messages import FrameResultEvent, ObjectResult
 
 OPACITY = 0.5
+_PADDING_PX = 2  # around a text
 UNTRAINED = "weights: untrained, masks are random"
 
 
@@ -148,13 +149,15 @@ def _label(
     colour: tuple[int, int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    """Write a text on black, moved left and up where it would leave the picture."""
-    _, _, right, bottom = draw.textbbox(position, text, font=font)
+    """Write a text on a patch of the colour, moved left and up where it would leave the picture."""
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = draw.im.size
-    x = max(0, position[0] - max(0, math.ceil(right) - width))
-    y = max(0, position[1] - max(0, math.ceil(bottom) - height))
-    draw.rectangle(draw.textbbox((x, y), text, font=font), fill=(0, 0, 0))
-    draw.text((x, y), text, fill=colour, font=font)
+    x = max(0, min(position[0], width - math.ceil(right) - _PADDING_PX))
+    y = max(0, min(position[1], height - math.ceil(bottom) - _PADDING_PX))
+    patch = (x + left - _PADDING_PX, y + top - _PADDING_PX, x + right + _PADDING_PX, y + bottom + _PADDING_PX)
+    draw.rectangle(patch, fill=colour)
+    is_bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
+    draw.text((x, y), text, fill=(0, 0, 0) if is_bright else (255, 255, 255), font=font)
 
 
 def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from univs_service.exports import (
     encode_mask,
     open_export,
 )
+from univs_service.exports.overlay import paint
 from univs_service.exports.palette import davis_palette, object_colour
 
 
@@ -121,15 +122,30 @@ def test_overlay_has_every_frame_at_its_time(tmp_path: Path) -> None:
 
 def test_overlay_paints_the_object_and_leaves_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    image = np.full((*SIZE, 3), 200, dtype=np.uint8)
+    image = np.full((120, 160, 3), 200, dtype=np.uint8)
+    mask = np.zeros((120, 160), dtype=np.bool_)
+    mask[50:110, 60:110] = True
 
     with open_export(path, VIDEO) as sink:
-        sink.write(frame(0, answer(1, square(20, 20, side=20))), image)
+        sink.write(frame(0, answer(1, mask)), image)
 
     with av.open(str(path)) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
-    assert picture[35, 35].astype(int).tolist() == pytest.approx([164, 100, 100], abs=12)
-    assert picture[5, 5].astype(int).tolist() == pytest.approx([200, 200, 200], abs=6)
+    assert picture[90, 85].astype(int).tolist() == pytest.approx([164, 100, 100], abs=12)
+    assert picture[10, 10].astype(int).tolist() == pytest.approx([200, 200, 200], abs=6)
+
+
+def test_names_are_written_whole_wherever_the_object_is() -> None:
+    image = np.full((480, 640, 3), 90, dtype=np.uint8)
+    counts = []
+    for top, left in ((90, 100), (0, 0), (476, 636), (476, 0)):
+        mask = np.zeros((480, 640), dtype=np.bool_)
+        mask[top : top + 4, left : left + 4] = True
+        painted = paint(image, frame(0, answer(1, mask, label="brown bear")))
+        counts.append((painted > 200).all(axis=2).sum())
+
+    assert counts[0] > 50
+    assert counts == [counts[0]] * 4  # white letters on the colour of the object
 
 
 def test_overlay_refuses_frames_of_another_video(tmp_path: Path) -> None:
