@@ -101,6 +101,16 @@ class EntitySegmenter:
         results = self._leave(self._window.leave(len(self._window)))
         return results + self._answer(len(self.state.waiting), self.state.num_slots)
 
+    def skip_to(self, frame_index: int) -> None:
+        """Begin at a later frame, as when a session turns to categories while it runs; only before the first frame.
+
+        Raises:
+            ValueError: when frames were given already.
+        """
+        if self.state.num_windows or len(self._window) or frame_index < self._window.next_frame:
+            raise ValueError(f"can only skip forward before the first frame is given, from {self._window.next_frame}")
+        self._window.next_frame = frame_index
+
     def resume(self, state: StreamState, pool: MemoryPool, first_frame: int, num_known: int) -> None:
         """Take over a state that was saved; `univs.inference.entities.snapshot` is the caller.
 

@@ -23,6 +23,11 @@ from univs.inference.entities.options import (
     Answer,
     ClassMemory,
     EntityOptions,
+    Measured,
+    PanopticWeight,
+    Ranking,
+    SemanticResize,
+    SemanticSource,
     released_image,
     released_image_panoptic,
     released_vis,
@@ -264,6 +269,58 @@ def test_a_still_is_a_video_of_one_frame(options: EntityOptions) -> None:
     scores = [one.score for one in segmenter.ranking()]
     assert scores == sorted(scores, reverse=True)
     assert len(scores) > len(result.objects)  # several categories each
+
+
+@pytest.mark.parametrize("options", [PAPER, short(VIS)], ids=["paper", "vis"])
+def test_a_session_may_turn_to_categories_in_the_middle_of_a_video(options: EntityOptions) -> None:
+    segmenter = opened(options)
+    segmenter.skip_to(40)
+    results = segmenter.step(Clip(tuple(frames(40, 46)))) + segmenter.finish()
+    assert [result.frame_index for result in results] == list(range(40, 46))
+    assert all(result.objects for result in results)
+    with pytest.raises(ValueError, match="before the first frame"):
+        segmenter.skip_to(90)
+
+
+def answers(options: EntityOptions) -> tuple[object, ...]:
+    segmenter = opened(options)
+    result = run(segmenter, 3)[-1]
+    return (result.semantic, result.panoptic, segmenter.ranking())
+
+
+@pytest.mark.parametrize(
+    ("part", "ours"),
+    [
+        ("semantic", {"source": SemanticSource.QUERIES}),
+        ("semantic", {"resize": SemanticResize.LOGITS_NEAREST}),
+        ("semantic", {"temperature": 0.06}),
+        ("panoptic", {"weight": PanopticWeight.SOFTENED}),
+        ("panoptic", {"compares_logits": True}),
+        ("panoptic", {"is_nearest": True}),
+        ("panoptic", {"stuff_discount": 0.01}),
+        ("panoptic", {"minimum_share": 0.99}),
+        ("ranking", {"by": Ranking.TOTAL_QUALITY}),
+        ("ranking", {"by": Ranking.NOTHING}),
+        ("ranking", {"minimum_score": 0.2}),
+        ("ranking", {"max_results": 3}),
+        ("detection", {"measured": Measured.FRAME}),
+        ("detection", {"measured": Measured.PADDED}),
+    ],
+    ids=str,
+)
+def test_each_option_of_the_answers_matters(part: str, ours: dict[str, Any]) -> None:
+    expected = replace(PAPER, panoptic=replace(PAPER.panoptic, minimum_share=0.0))
+    parts: dict[str, Any] = {part: replace(getattr(expected, part), **ours)}
+    assert answers(expected) != answers(replace(expected, **parts))
+
+
+def test_stuff_may_need_its_share_too() -> None:
+    panoptic = replace(PAPER.panoptic, minimum_share=1.1)
+    for needs_share, has_stuff in ((False, True), (True, False)):
+        asked = replace(PAPER, panoptic=replace(panoptic, stuff_needs_share=needs_share))
+        (result,) = run(opened(asked), 1)
+        assert result.panoptic is not None
+        assert any(not segment.is_thing for segment in result.panoptic.segments) == has_stuff
 
 
 def state(options: EntityOptions) -> list[torch.Tensor]:
