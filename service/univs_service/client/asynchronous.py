@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -209,30 +210,36 @@ class AsyncUniVSClient:
             names: of objects, by id.
             file_name: of the video, as the file shall call it.
         """
-        options: dict[str, str | list[str]] = {
+        options: dict[str, str | int | list[str]] = {
             "file_name": file_name,
             "name": [f"{number}:{name}" for number, name in (names or {}).items()],
         }
         partial = target.with_name(f".partial-{target.name}")
         try:
-            while (wait_s := await self._download(f"{_path(session)}/exports/{format_name}", options, partial)) > 0:
-                await asyncio.sleep(wait_s)
+            while (
+                preparing := await self._download(f"{_path(session)}/exports/{format_name}", options, partial)
+            ) is not None:
+                options["to_seq"] = preparing["to_seq"]  # of a session that runs on, what there was at first
+                await asyncio.sleep(preparing["retry_after_ms"] / 1000)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
         return target
 
-    async def _download(self, path: str, options: Mapping[str, str | list[str]], target: Path) -> float:
-        """Write an answer to a file; give the seconds to wait when it is not there yet, 0 when it is."""
+    async def _download(
+        self, path: str, options: Mapping[str, str | int | list[str]], target: Path
+    ) -> dict[str, int] | None:
+        """Write an answer to a file, or give what the service says while it prepares it."""
         try:
             async with self._http.stream("GET", path, params=options) as response:
                 await raise_for_problem(response)
                 if response.status_code == 202:
-                    return float(response.headers["Retry-After"])
+                    preparing: dict[str, int] = json.loads(await response.aread())
+                    return preparing
                 with target.open("wb") as file:
                     async for block in response.aiter_bytes():
                         await asyncio.to_thread(file.write, block)
-                return 0.0
+                return None
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 

@@ -20,7 +20,7 @@ from univs_service.gateway.sessions import SessionId
 from univs_service.gateway.state import PRINCIPAL, Gateway, GatewayDependency
 from univs_service.messages import PushSource
 from univs_service.store import paths
-from univs_service.store.records import SessionState
+from univs_service.store.records import SessionSpec
 
 router = APIRouter(prefix="/v1", tags=["exports"], responses=PROBLEMS)
 _COME_BACK_S = 1
@@ -42,6 +42,7 @@ class Preparing(BaseModel):
 
     status: str = "preparing"
     format: str
+    to_seq: int = Field(description="ask with this `to_seq`: a session that runs on would be a new file each time")
     retry_after_ms: int
 
 
@@ -76,6 +77,7 @@ async def get_export(
     gateway: GatewayDependency,
     name: Annotated[list[str] | None, Query(max_length=1024, description="OBJECT:NAME, names an object")] = None,
     file_name: Annotated[str, Query(max_length=200, description="of the video, as the file shall call it")] = "video",
+    to_seq: Annotated[int | None, Query(ge=1, description="last event that counts; the newest when left out")] = None,
 ) -> Response:
     """Have the results so far as a file; a refined frame as it was last."""
     kind = _read_format(format_name)
@@ -85,10 +87,11 @@ async def get_export(
         raise NoResultsError("expected at least one frame with a result, got none so far; wait for the first one")
     title = _clean(file_name)
     base_url = str(request.base_url).rstrip("/")
-    order = _order(gateway, state, kind, names, title, base_url)
+    last_seq = min(state.last_seq, to_seq or state.last_seq)
+    order = _order(gateway, state.spec, last_seq, kind, names, title, base_url)
     await asyncio.to_thread(_check_room, gateway)
     if not await gateway.exporter.make(order, gateway.settings.export_wait_s):
-        preparing = Preparing(format=kind.value, retry_after_ms=1000 * _COME_BACK_S)
+        preparing = Preparing(format=kind.value, to_seq=last_seq, retry_after_ms=1000 * _COME_BACK_S)
         return JSONResponse(
             preparing.model_dump(), 202, {"Retry-After": str(_COME_BACK_S), "Cache-Control": "no-store"}
         )
@@ -123,9 +126,15 @@ def _clean(file_name: str) -> str:
 
 
 def _order(
-    gateway: Gateway, state: SessionState, kind: ExportFormat, names: dict[int, str], title: str, base_url: str
+    gateway: Gateway,
+    spec: SessionSpec,
+    last_seq: int,
+    kind: ExportFormat,
+    names: dict[int, str],
+    title: str,
+    base_url: str,
 ) -> ExportOrder:
-    spec, data_dir = state.spec, gateway.settings.data_dir
+    data_dir = gateway.settings.data_dir
     if isinstance(spec.source, PushSource):
         frame_rate: str | None = str(Fraction(spec.source.fps).limit_denominator(100_000))
     else:
@@ -133,11 +142,11 @@ def _order(
     video_id = spec.video.video_id if spec.video else None
     frames_url = f"{base_url}/v1/videos/{video_id}/frames/" if video_id else None
     digest = hashlib.sha256(json.dumps([sorted(names.items()), title, frames_url]).encode()).hexdigest()[:16]
-    target = f"{kind.value}-{state.last_seq}-{digest}{info_of(kind).suffix}"
+    target = f"{kind.value}-{last_seq}-{digest}{info_of(kind).suffix}"
     return ExportOrder(
         kind=kind,
         results=paths.results_file(data_dir, spec.session_id).absolute(),
-        last_seq=state.last_seq,
+        last_seq=last_seq,
         target=paths.exports_folder(data_dir, spec.session_id).absolute() / target,
         video=VideoDescription(name=title, width=spec.frame_width, height=spec.frame_height, frame_rate=frame_rate),
         video_file=paths.video_file(data_dir, PRINCIPAL, video_id).absolute() if video_id else None,

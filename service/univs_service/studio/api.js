@@ -105,7 +105,7 @@ export async function readResults(sessionId) {
   return lines.filter((line) => line.trim() !== "").map((line) => JSON.parse(line));
 }
 
-/** Wait until an export can be downloaded; only its first byte is asked for. */
+/** Wait until an export can be downloaded, and pin the address to it; only its first byte is asked for. */
 export async function prepareExport(url, signal) {
   for (;;) {
     let response;
@@ -119,7 +119,8 @@ export async function prepareExport(url, signal) {
       await response.body?.cancel();
       return;
     }
-    const { retry_after_ms: wait } = await response.json();
+    const { retry_after_ms: wait, to_seq: lastSeq } = await response.json();
+    url.searchParams.set("to_seq", lastSeq);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

@@ -151,11 +151,29 @@ async def test_what_is_not_ready_in_time_is_asked_for_again(make_service: Any, s
     first = await service.http.get(address(session_id, "ytvis"))
     assert first.status_code == 202, first.text
     assert first.headers["retry-after"] == "1"
-    assert first.json() == {"status": "preparing", "format": "ytvis", "retry_after_ms": 1000}
+    assert first.json() == {"status": "preparing", "format": "ytvis", "to_seq": 13, "retry_after_ms": 1000}
     async with asyncio.timeout(60):
         while (again := await service.http.get(address(session_id, "ytvis"))).status_code == 202:
             await asyncio.sleep(0.05)
     assert again.status_code == 200
+
+
+async def test_what_is_prepared_stays_the_same_while_the_session_runs_on(
+    make_service: Any, settings: Settings, clip: Path
+) -> None:
+    service = await make_service(settings.model_copy(update={"export_wait_s": 0.001}))
+    with closing_worker(settings) as worker:
+        session_id, claim = await start(service, clip, worker)
+        publish(worker, claim, 0, answer(1, 5))
+        first = (await service.http.get(address(session_id, "json"))).json()
+        publish(worker, claim, 1, answer(1, 6))
+        async with asyncio.timeout(60):
+            while True:
+                again = await service.http.get(address(session_id, "json"), params={"to_seq": first["to_seq"]})
+                if again.status_code != 202:
+                    break
+                await asyncio.sleep(0.05)
+    assert again.json()["num_frames"] == 1
 
 
 async def test_the_client_waits_for_its_file(make_service: Any, settings: Settings, clip: Path, tmp_path: Path) -> None:
