@@ -63,7 +63,7 @@ async def run_file(url: str, path: Path) -> list[StreamEvent]:
 
 
 async def run_pushed(url: str, frames: list[Any], size: tuple[int, int]) -> list[StreamEvent]:
-    source = PushSource(kind="push", width=size[1], height=size[0])
+    source = PushSource(kind="push", width=size[1], height=size[0], fps=10)  # as in the file
     async with AsyncUniVSClient(url) as client:
         session = await client.create_session(source, [box(1, 4, 16, 20, 32)])
         async with client.stream(session, until_closed=True) as stream:

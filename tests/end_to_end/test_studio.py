@@ -160,6 +160,8 @@ def test_a_clicked_object_gets_the_masks_that_the_service_sent(open_page: Any, m
             row = page.locator(f'.object[data-object-id="{each["object_id"]}"]')
             expect(row.locator(".state")).to_have_text(each["state"])
             expect(row.locator(".numbers b")).to_have_text([f"{each['score']:.2f}", f"{each['presence']:.2f}"])
+            share = f"{100 * each['area_fraction']:.1f} % of the frame"
+            expect(row.locator(".facts")).to_have_text(f"{share}, revision {each['revision']}")
     page.click("#play")
     expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
     expect(page.locator("#play")).to_have_attribute("aria-label", "Play", timeout=WAIT_MS)

@@ -59,7 +59,7 @@ class Row {
     this.numbers = make("div", "numbers");
     this.numbers.append(...this.score.parts, ...this.presence.parts);
     this.numbers.hidden = true;
-    this.facts = make("p", "empty-note");
+    this.facts = make("p", "empty-note facts");
     this.facts.hidden = true;
     this.chips = make("div", "chips");
     this.note = make("p", "empty-note");

@@ -417,7 +417,7 @@ def push_frames(
             Image.fromarray(picture).save(folder / name, lossless=True)
         bench.send(
             spec,
-            PushFrame.model_validate({"frame_index": index, "pts": index, "name": name, "encoding": encoding}),
+            PushFrame.model_validate({"frame_index": index, "pts": 9000 * index, "name": name, "encoding": encoding}),
         )
     if is_last:
         bench.send(spec, InputEnd())
