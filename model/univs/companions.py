@@ -5,6 +5,7 @@ vectors are needed for categories only. So each has its own file, found by name,
 
     NAME.text.safetensors      the text tower of CLIP RN50x4; `univs.weights.load` attaches it when it is there
     NAME.classes.safetensors   rows of class vectors, with the name of each section
+    NAME.text.names/           rows that the text tower gave for names of categories, kept for the next time
 """
 
 import json
@@ -82,6 +83,11 @@ def classes_path(checkpoint: Path) -> Path:
     return checkpoint.with_name(checkpoint.name.removesuffix(_SUFFIX) + _CLASSES + _SUFFIX)
 
 
+def names_folder(checkpoint: Path) -> Path:
+    """Say where names that a checkpoint's text tower encoded are kept: beside the tower, also where that is a link."""
+    return text_path(checkpoint).resolve().with_suffix(".names")
+
+
 def write_text_tower(tower: "ClipTextTower", path: Path, *, half: bool = False) -> str:
     """Write a text tower and give its hash.
 
@@ -106,6 +112,15 @@ def read_text_tower(path: Path) -> "ClipTextTower":
     tensors = tensor_files.read_tensors(path, _TEXT_FORMAT)
     tensor_files.refuse_infinite(path, tensors)
     return clip_text.build(tensors, path)
+
+
+def text_tower_hash(path: Path) -> str:
+    """Read the hash of a text tower, without its tensors.
+
+    Raises:
+        WeightsError: when the file is none of ours.
+    """
+    return tensor_files.read_metadata(path, _TEXT_FORMAT).get("sha256", "")
 
 
 def read_published_classes(path: Path, text_dim: int) -> ClassVectors:

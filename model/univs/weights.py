@@ -19,9 +19,11 @@ from univs.companions import (
     ClassVectors,
     classes_path,
     is_companion,
+    names_folder,
     read_classes,
     read_text_tower,
     text_path,
+    text_tower_hash,
 )
 from univs.config import EfficientNetLiteConfig, UniVSConfig
 from univs.config_json import config_from_json, config_to_json
@@ -29,6 +31,7 @@ from univs.convert import Conversion, convert_published, guess_variant
 from univs.errors import WeightsMismatchError, WeightsNotFoundError
 from univs.model import UniVS
 from univs.prompt_encoder import TextEncoder, minilm, text_map
+from univs.prompt_encoder.remembered_names import RememberedNames
 from univs.prompt_encoder.sentence_text import SentenceTextEncoder
 from univs.published_files import read_tensors
 from univs.types import Compat, PromptKind
@@ -256,7 +259,11 @@ def _read(path: Path, device: torch.device | str) -> tuple[UniVS, WeightsInfo]:
     model = UniVS(_without_download(info.config))
     expected = model.state_dict()
     model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
-    model.text_encoder = _text_tower(path, info.config) if text_path(path).is_file() else offline_text(info.config)
+    if text_path(path).is_file():
+        tower = _text_tower(path, info.config)
+        model.text_encoder = RememberedNames(tower, text_tower_hash(text_path(path)), names_folder(path))
+    else:
+        model.text_encoder = offline_text(info.config)
     return model.to(device).eval(), info
 
 
