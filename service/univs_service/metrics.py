@@ -50,6 +50,12 @@ class GatewayMetrics:
         self.probe_seconds = Histogram(
             "univs_probe_seconds", "Reading header and packets of an upload", buckets=_SLOW_S, registry=self.registry
         )
+        self.exports = Counter(
+            "univs_exports_total",
+            "Exports asked for, by format and outcome: sent, preparing, or failed",
+            ("format", "outcome"),
+            registry=self.registry,
+        )
         self.sessions_created = Counter(
             "univs_sessions_created_total", "Sessions made", ("source",), registry=self.registry
         )

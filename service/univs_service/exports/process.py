@@ -1,12 +1,14 @@
 """Make exports in child processes (`child.py`), at most so many at a time, and say how one failed."""
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
 import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +38,8 @@ _ERRORS: dict[int, type[ServiceError]] = {
     EXIT_DISK: StorageFullError,
 }
 _KEPT_BYTES = 65536  # of what a child complains about
+_KEPT_FAILURES = 64
+_logger = logging.getLogger(__name__)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # more would only reserve memory
 
 
@@ -62,7 +66,7 @@ class Exporter:
         if task is None:
             if await asyncio.to_thread(order.target.exists):
                 return True
-            task = self._tasks.setdefault(order.target, asyncio.create_task(self._run(order)))
+            task = self._tasks.get(order.target) or self._begin(order)
         await asyncio.wait({task}, timeout=wait_s)
         if not task.done():
             return False
@@ -76,6 +80,20 @@ class Exporter:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, order: ExportOrder) -> asyncio.Task[None]:
+        failed = [target for target, task in self._tasks.items() if task.done()]
+        for target in failed[:-_KEPT_FAILURES]:  # nobody came back for them
+            del self._tasks[target]
+        task = asyncio.create_task(self._run(order))
+        self._tasks[order.target] = task
+        task.add_done_callback(partial(self._settle, order.target))
+        return task
+
+    def _settle(self, target: Path, task: asyncio.Task[None]) -> None:
+        """Forget what succeeded; a failure stays until its client has asked again."""
+        if task.cancelled() or task.exception() is None:
+            self._tasks.pop(target, None)
 
     async def _run(self, order: ExportOrder) -> None:
         """Let a child write into a folder of its own, whatever it leaves behind, and keep what is complete."""
@@ -104,7 +122,16 @@ class Exporter:
         finally:
             await _end(child)
         if child.returncode:
+            _logger.warning(
+                "export failed",
+                extra={
+                    "format": order.kind.value,
+                    "status": child.returncode,
+                    "detail": complaint.decode(errors="replace"),
+                },
+            )
             raise _error_of(child.returncode, complaint)
+        _logger.info("export made", extra={"format": order.kind.value, "last_seq": order.last_seq})
 
     async def _start(self, order: ExportOrder) -> Process:
         limits = Limits(

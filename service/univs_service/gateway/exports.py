@@ -90,7 +90,7 @@ async def get_export(
     last_seq = min(state.last_seq, to_seq or state.last_seq)
     order = _order(gateway, state.spec, last_seq, kind, names, title, base_url)
     await asyncio.to_thread(_check_room, gateway)
-    if not await gateway.exporter.make(order, gateway.settings.export_wait_s):
+    if not await _make(gateway, order):
         preparing = Preparing(format=kind.value, to_seq=last_seq, retry_after_ms=1000 * _COME_BACK_S)
         return JSONResponse(
             preparing.model_dump(), 202, {"Retry-After": str(_COME_BACK_S), "Cache-Control": "no-store"}
@@ -102,6 +102,16 @@ async def get_export(
         filename=f"{Path(title).stem}.{kind.value}{info.suffix}",
         headers={"Cache-Control": "no-cache"},
     )
+
+
+async def _make(gateway: Gateway, order: ExportOrder) -> bool:
+    outcome = "failed"
+    try:
+        is_made = await gateway.exporter.make(order, gateway.settings.export_wait_s)
+        outcome = "sent" if is_made else "preparing"
+    finally:
+        gateway.metrics.exports.labels(order.kind.value, outcome).inc()
+    return is_made
 
 
 def _read_format(name: str) -> ExportFormat:

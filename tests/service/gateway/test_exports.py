@@ -245,6 +245,28 @@ async def test_a_file_name_is_never_a_path(service: Any, clip: Path, worker: Any
         assert all(len(Path(entry).parts) == 2 and ".." not in entry for entry in archive.namelist())
 
 
+async def test_an_export_that_grows_too_large_leaves_nothing(make_service: Any, settings: Settings, clip: Path) -> None:
+    service = await make_service(settings.model_copy(update={"max_export_bytes": 500}))
+    with closing_worker(settings) as worker:
+        session_id = await run_whole(service, clip, worker)
+    for kind in ("json", "davis", "ytvis", "overlay"):
+        response = await service.http.get(address(session_id, kind))
+        assert (response.status_code, response.json()["code"]) == (507, "storage_full"), (kind, response.text)
+    assert list(paths.exports_folder(settings.data_dir, session_id).iterdir()) == []
+
+
+async def test_a_failure_is_told_to_who_asks_again(make_service: Any, settings: Settings, clip: Path) -> None:
+    service = await make_service(settings.model_copy(update={"export_wait_s": 0.001}))
+    with closing_worker(settings) as worker:
+        session_id = await run_whole(service, clip, worker, object_id=300)
+        async with asyncio.timeout(60):
+            while (answer := await service.http.get(address(session_id, "davis"))).status_code == 202:
+                await asyncio.sleep(0.05)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_exportable")
+    metrics = (await service.http.get("/metrics")).text
+    assert 'univs_exports_total{format="davis",outcome="failed"} 1.0' in metrics
+
+
 async def test_a_damaged_results_file_fails_one_request(service: Any, clip: Path, worker: Any) -> None:
     session_id = await run_whole(service, clip, worker)
     paths.results_file(service.settings.data_dir, session_id).write_bytes(b"{broken\n")
