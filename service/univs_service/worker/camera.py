@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING = 2  # one picture in the model's hands, and the newest after it
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 5.0
 _STORE_PAUSE_S = 0.2
+_FAREWELL_S = 2.0
 
 
 class Camera:
@@ -62,9 +63,10 @@ class Camera:
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
 
-    def start(self) -> None:
-        """Begin to read; nothing happens when it has begun already."""
+    def start(self, *, is_lost: bool) -> None:
+        """Begin to read; nothing happens when it has begun already. A camera that was lost is said to be back."""
         if self._thread.ident is None:
+            self._is_lost = is_lost
             self._seen_s = time.monotonic()
             self._thread.start()
 
@@ -77,13 +79,13 @@ class Camera:
                 _say(self._child, num_free * ROOM)
 
     def close(self) -> None:
-        """Leave the camera; waits until the thread has ended."""
+        """Leave the camera; waits for the thread, unless a name server holds it up."""
         self._stop.set()
         with self._lock:
             if self._child is not None:
                 self._child.kill()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_FAREWELL_S)
 
     # --- the thread ----------------------------------------------------------------------------------------------
 

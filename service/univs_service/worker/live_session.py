@@ -201,7 +201,7 @@ class LiveSession:
             self._is_snapshot_due |= not self._is_pushed
             self._idle_since_s = time.monotonic()
         if self._camera is not None and self._memory.run is not None:
-            self._camera.start()
+            self._camera.start(is_lost=self._memory.is_input_lost)
         self._end_if_idle()
 
     def _may_consume(self) -> bool:
@@ -223,8 +223,10 @@ class LiveSession:
             case PushFrame() | RefuseFrame() | DropFrame() as arrived:
                 self._memory.pushed.append(arrived)
             case CameraLost(problem=problem):
+                self._memory.is_input_lost = True
                 self._say.input_lost(problem)
             case CameraBack(frame_index=frame_index):
+                self._memory.is_input_lost = False
                 self._say.input_back(frame_index)
             case InputEnd():
                 self._memory.is_input_ended = True

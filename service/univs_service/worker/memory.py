@@ -44,6 +44,7 @@ class SessionMemory(BaseModel):
     postponed: list[PromptIn] = []  # prompts whose frame had no picture: they count from the next one that has
     waiting: list[PushFrame] = []  # frames that the segmenter has seen and that have no result yet
     is_input_ended: bool = False
+    is_input_lost: bool = False  # whether the camera was away when the last word of it came
     source_problem: Problem | None = None  # why the camera gives no more frames
     unpublished: list[str] = []  # events that were written and perhaps not published
     keyframe: tuple[int, int] | None = None  # index and pts of a place in the file where decoding can start
