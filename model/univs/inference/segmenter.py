@@ -6,6 +6,7 @@ introduce what was prompted, recall what is remembered, decode, judge, remember,
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,27 +15,25 @@ from torch.nn import functional
 from univs.errors import PromptError, SnapshotError, UnknownObjectError, UnsupportedPromptError
 from univs.inference.answers import mask_result
 from univs.inference.decoding import decode_tracks
+from univs.inference.frame_window import FrameWindow
 from univs.inference.framing import Framing
 from univs.inference.introduction import Introduction, visual_only
-from univs.inference.judge_alone import judge_alone
 from univs.inference.judge_together import judge_together, known_of
-from univs.inference.memory_writing import write_judged, write_window
+from univs.inference.judged_frame import judge_frame
+from univs.inference.memory_writing import write_window
 from univs.inference.options import InferenceOptions, Judge, paper
 from univs.inference.prompting import check_prompt
 from univs.inference.stuff import StuffCategories, label_pixels
 from univs.inference.tracks import Track
-from univs.inference.window import WindowFrame, join
-from univs.memory_pool import MemoryPool, PoolShape
+from univs.inference.video_memory import VideoMemory
+from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 from univs.object_decoding import ObjectPrediction
-from univs.prompt_encoder.regions import Canvas
 from univs.prompt_encoder.text import TextFeatures
-from univs.prompt_encoder.visual import SamplerOptions
 from univs.types import (
     CategoryPrompt,
     Clip,
     ClipFeatures,
-    Frame,
     FrameResult,
     MaskResult,
     Prompt,
@@ -68,24 +67,22 @@ class VideoSegmenter:
             )
         self._stuff = stuff
         self.framing = Framing.fit(frame_size, self.options.short_side_px, self.options.long_side_max_px)
-        memory = model.config.memory
-        padded = self.framing.padded
-        grid = (padded[0] // 8, padded[1] // 8)
-        num_tokens = self.options.tokens_per_frame or memory.tokens_per_frame
-        num_remembered = max(self.options.memory_frames or memory.num_frames, self.options.clip_length)
-        dtype = torch.float16 if self.options.half_precision_memory else model.mask_decoder.query_content.dtype
-        self._canvas = Canvas(content_px=self.framing.resized, padded_px=padded, grid=grid)
-        num_background = num_tokens if memory.dense_readout else 0
-        self._sampler = SamplerOptions(num_tokens, num_background, self.options.cell_choice)
-        shape = PoolShape(num_remembered, num_tokens, num_background, model.config.hidden_dim, grid)
-        self.pool = MemoryPool(shape, dtype, model.device)
+        self._memory = VideoMemory.open(model, self.options, self.framing)
         self._tracks: dict[int, Track] = {}
         self._texts: dict[int, TextFeatures] = {}
         self._pending: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
-        self._window: list[WindowFrame] = []
-        self._num_known = 0  # frames at the start of the window that were in a window before
+        self._window = FrameWindow(model, self.options, self.framing)
         self._num_seen = 0  # frames of the video so far, as far as the memory of looks reaches
-        self.next_frame = 0
+
+    @property
+    def pool(self) -> MemoryPool:
+        """Give the tokens that are remembered of the objects."""
+        return self._memory.pool
+
+    @property
+    def next_frame(self) -> int:
+        """Say which frame is to be given next."""
+        return self._window.next_frame
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -96,7 +93,7 @@ class VideoSegmenter:
     def num_bytes(self) -> int:
         """Count the bytes kept between steps: `docs/memory.md` has the formula."""
         objects = self.pool.num_bytes + sum(track.num_bytes for track in self._tracks.values())
-        return objects + sum(frame.num_bytes for frame in self._window)
+        return objects + self._window.num_bytes
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -106,17 +103,17 @@ class VideoSegmenter:
     @property
     def first_waiting_frame(self) -> int:
         """Say which frame a snapshot goes on with: the first that has no result yet, `next_frame` when none waits."""
-        return self._window[0].index if self._window else self.next_frame
+        return self._window.frames[0].index if self._window.frames else self.next_frame
 
     @property
     def first_open_frame(self) -> int:
         """Say from which frame on prompts are taken; the frames of a restored window that come again are not open."""
-        return self.next_frame + max(0, self._num_known - len(self._window))
+        return self.next_frame + max(0, self._window.num_known - len(self._window))
 
     @property
     def num_known(self) -> int:
         """Count the waiting frames whose masks a window has already begun to add up."""
-        return self._num_known
+        return self._window.num_known
 
     @property
     def num_seen(self) -> int:
@@ -178,8 +175,8 @@ class VideoSegmenter:
         """
         results = []
         for frame in clip.frames:
-            self._receive(frame)
-            if len(self._window) == self.options.clip_length:
+            self._window.receive(frame)
+            if self._window.is_full:
                 self._look()
                 results += self._answer(self.options.clip_stride)
         return results
@@ -190,19 +187,18 @@ class VideoSegmenter:
 
         Frames may follow, in windows of their own: what waited for a later look was answered without it.
         """
-        if len(self._window) > self._num_known:
+        if len(self._window) > self._window.num_known:
             self._look()
         results = self._answer(len(self._window))
-        self._num_known = 0
         for track in self._tracks.values():
             track.leave(self.options.clip_length)
         return results
 
     def skip_to(self, frame_index: int) -> None:
         """Begin at a later frame; only before any object is followed."""
-        if self._tracks or self._window or frame_index < self.next_frame:
+        if self._tracks or self._window.frames or frame_index < self.next_frame:
             raise ValueError(f"can only skip forward before the first object, from frame {self.next_frame}")
-        self.next_frame = frame_index
+        self._window.next_frame = frame_index
 
     @torch.inference_mode()
     def resume(
@@ -211,10 +207,10 @@ class VideoSegmenter:
         """Take over a state that was saved; `univs.inference.snapshot` is the caller."""
         if pool.shape != self.pool.shape:
             raise SnapshotError(f"expected a memory pool of {self.pool.shape}, got {pool.shape}")
-        self.next_frame = next_frame
-        self.pool = pool
+        self._memory = replace(self._memory, pool=pool)
         self._tracks = {track.object_id: track for track in tracks}
-        self._num_known, self._num_seen = num_known, num_seen
+        self._window.next_frame, self._window.num_known = next_frame, num_known
+        self._num_seen = num_seen
         self._texts = {track.object_id: self.model.encode_text([track.text]) for track in tracks if track.text}
 
     def _read(self, prompt: TextPrompt) -> None:
@@ -223,88 +219,51 @@ class VideoSegmenter:
             raise PromptError("expected a text that names an object, got an empty one")
         self._texts[prompt.object_id] = self.model.encode_text([prompt.text])
 
-    def _receive(self, frame: Frame) -> None:
-        size = (int(frame.image.shape[-2]), int(frame.image.shape[-1]))
-        if frame.index != self.next_frame or size != self.framing.frame:
-            raise ValueError(
-                f"expected frame {self.next_frame} of {self.framing.frame} pixels, got frame {frame.index} of {size}"
-            )
-        self._window.append(WindowFrame(frame.index, frame.pts, frame.time_base, frame.image))
-        self.next_frame += 1
-
     def _look(self) -> None:
         """Run one window: what its frames show is in the tracks afterwards."""
-        prompts = {frame.index: self._pending.pop(frame.index, {}) for frame in self._window[self._num_known :]}
+        prompts = {
+            frame.index: self._pending.pop(frame.index, {}) for frame in self._window.frames[self._window.num_known :]
+        }
         if self._tracks or any(prompts.values()):
-            features = join([self._encode(frame) for frame in self._window])
-            introduction = Introduction(self.pool, self._canvas, self._sampler, self.framing, self.options)
-            for position, frame in enumerate(self._window):
+            features = self._window.features()
+            introduction = Introduction(
+                self.pool, self._memory.canvas, self._memory.sampler, self.framing, self.options
+            )
+            for position, frame in enumerate(self._window.frames):
                 for object_id, given in prompts.get(frame.index, {}).items():
                     track = self._tracks.get(object_id)
                     self._tracks[object_id] = introduction.introduce(track, object_id, given, features, position)
             if self.options.judge is Judge.COMPETITION:
                 self._look_together(features)
             else:
-                self._look_alone(features, prompts[self._window[-1].index])
-        self._num_seen = min(self._num_seen + len(self._window) - self._num_known, self.pool.shape.num_frames)
-        self._num_known = len(self._window)
-
-    def _encode(self, frame: WindowFrame) -> ClipFeatures:
-        """Look at a frame, once however many windows it is in."""
-        if frame.features is None:
-            assert frame.image is not None
-            images = self.framing.shrink(frame.image[None].to(self.model.device))
-            index = torch.tensor([[frame.index]], device=self.model.device)
-            frame.features = self.model.encode_frames(images[None], index)
-            frame.image = None
-        return frame.features
+                self._look_alone(features, prompts[self._window.frames[-1].index])
+        self._num_seen = self._seen_with_window()
+        self._window.num_known = len(self._window)
 
     def _decode(self, features: ClipFeatures, tracks: Sequence[Track]) -> ObjectPrediction:
         return decode_tracks(self.model, features, tracks, self.pool, self._texts, self.options)
 
     def _look_alone(self, features: ClipFeatures, prompts: dict[int, list[Prompt]]) -> None:
         """Decode one frame, judge each object for itself, and remember what was seen."""
-        tracks, frame = self.tracks, self._window[-1]
+        tracks = self.tracks
         prediction = self._decode(features, tracks)
-        presence = prediction.presence_logits
         given = {object_id: visual_only(said) for object_id, said in prompts.items()}
-        judgements = [
-            judge_alone(
-                prediction.mask_logits[0, row, 0],
-                prediction.embeddings[0, row],
-                None if presence is None else presence[0, row, 0],
-                list(track.embeddings),
-                track.prior,
-                frame.time_s - track.last_seen_s,
-                given.get(track.object_id, []),
-                self.framing,
-                self._canvas,
-                self.options,
-            )
-            for row, track in enumerate(tracks)
-        ]
-        prompted = {object_id for object_id, said in given.items() if said}
-        minimum = self.options.minimum_quality
-        write_judged(self.pool, features, tracks, judgements, prompted, self._sampler, minimum)
-        for row, (track, judgement) in enumerate(zip(tracks, judgements, strict=True)):
-            if judgement.is_visible:
-                track.see(frame.index, frame.time_s, prediction.embeddings[0, row, 0], judgement.prior)
-            else:
-                track.miss()
+        frame = self._window.frames[-1]
+        judgements = judge_frame(frame, features, tracks, prediction, given, self._memory, self.framing, self.options)
+        for track, judgement in zip(tracks, judgements, strict=True):
             track.newest_mask = judgement.mask
-            track.score, track.presence = judgement.score, judgement.presence
 
     def _look_together(self, features: ClipFeatures) -> None:
         """Recall what the window's frames already show, decode them all, and let the objects compete."""
         tracks = self.tracks
         for track in tracks:
             track.widen(len(self._window))
-        num_seen = min(self._num_seen + len(self._window) - self._num_known, self.pool.shape.num_frames)
-        is_new_start = self._num_known == 0 and self.options.clip_stride < self.options.clip_length
-        num_sampled = max(1, self._num_known)
-        write_window(self.pool, features, tracks, num_sampled, self._sampler, is_new_start=is_new_start)
+        num_seen = self._seen_with_window()
+        is_new_start = self._window.num_known == 0 and self.options.clip_stride < self.options.clip_length
+        num_sampled = max(1, self._window.num_known)
+        write_window(self.pool, features, tracks, num_sampled, self._memory.sampler, is_new_start=is_new_start)
         prediction = self._decode(features, tracks)
-        indices = [frame.index for frame in self._window]
+        indices = [frame.index for frame in self._window.frames]
         stuff = self._find_stuff(features)
         verdicts = judge_together(
             [known_of(track, indices, num_seen, stuff.get(track.object_id)) for track in tracks],
@@ -317,6 +276,11 @@ class VideoSegmenter:
             track.logits, track.embeddings = verdict.logits, verdict.embeddings
             track.score, track.presence = verdict.score, verdict.presence
 
+    def _seen_with_window(self) -> int:
+        """Count the frames so far with those of the window, up to the number of looks remembered."""
+        num_new = len(self._window) - self._window.num_known
+        return min(self._num_seen + num_new, self.pool.shape.num_frames)
+
     def _find_stuff(self, features: ClipFeatures) -> dict[int, Tensor]:
         """Find the pixels of each object that is stuff: bool [T, H, W] over the padded picture."""
         if self._stuff is None or not self._stuff.category_of.keys() & self._tracks.keys():
@@ -327,15 +291,14 @@ class VideoSegmenter:
     def _answer(self, num_frames: int) -> list[FrameResult]:
         """Give the results of the first frames of the window, which then leave it."""
         results = []
-        for position, frame in enumerate(self._window[:num_frames]):
+        for position, frame in enumerate(self._window.frames[:num_frames]):
             objects = tuple(
                 self._answer_object(track, frame.index, position)
                 for track in self.tracks
                 if track.first_frame <= frame.index
             )
             results.append(FrameResult(frame.index, frame.pts, frame.time_base, self.framing.frame, objects))
-        self._window = self._window[num_frames:]
-        self._num_known -= num_frames
+        self._window.leave(num_frames)
         for track in self._tracks.values():
             track.leave(num_frames)
         return results
@@ -345,7 +308,7 @@ class VideoSegmenter:
         if track.logits is not None:
             logits = track.logits[position]
             mask = self.framing.enlarge(logits[None])[0] > 0
-            prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._canvas.grid)[0]
+            prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._memory.canvas.grid)[0]
             track.show(frame_index, prior, is_visible=bool(mask.any()))
         assert mask is not None, "a window was looked at before it is answered"
         return mask_result(

@@ -29,6 +29,7 @@ _PRIOR_DTYPE = torch.float16
 class Arrival:
     """What is the same for all detections of a window."""
 
+    time_s: float  # of the last frame of the window
     features: ClipFeatures
     memory: VideoMemory
     framing: Framing
@@ -85,7 +86,7 @@ class Arrival:
         )
         track.logits = logits
         track.presence, track.score = 1.0, float(found.qualities[row])
-        track.is_visible, track.last_seen = True, frame_indices[-1]
+        track.is_visible, track.last_seen, track.last_seen_s = True, frame_indices[-1], self.time_s
         following, num_before = self.options.following, self.num_slots
         is_by_window = following.class_memory is ClassMemory.WINDOWS
         if not is_by_window:
@@ -144,6 +145,7 @@ class Arrival:
         track.presence, track.score = 1.0, float(found.qualities[row])
         self.memory.write_mask(entity.object_id, self.features, logits[-1] > 0)
         track.show(int(self.features.frame_indices[0, -1]), self._prior(logits[-1]), is_visible=True)
+        track.last_seen_s = self.time_s
         entity.believe(float(found.qualities[row]))
 
     def _enlarged(self, logits: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ from univs.inference.decoding import decode_tracks
 from univs.inference.entities.entity import Entity
 from univs.inference.entities.options import EntityOptions
 from univs.inference.framing import Framing
-from univs.inference.judge_alone import judge_alone
-from univs.inference.memory_writing import write_judged, write_window
+from univs.inference.judged_frame import judge_frame
+from univs.inference.memory_writing import write_window
 from univs.inference.quality import consistency, stability
 from univs.inference.video_memory import VideoMemory
+from univs.inference.window import WindowFrame
 from univs.model import UniVS
 from univs.types import ClipFeatures
 
@@ -33,49 +34,24 @@ class WindowPlace:
 
 def follow_alone(
     model: UniVS,
+    frame: WindowFrame,
     features: ClipFeatures,
     entities: Sequence[Entity],
     memory: VideoMemory,
     framing: Framing,
     options: EntityOptions,
-    time_s: float,
 ) -> None:
-    """Decode one frame and judge each entity for itself, as prompted objects are; remember what was seen.
-
-    `time_s` is the time of the frame in its video, in seconds.
-    """
-    inference = options.inference
+    """Decode one frame and judge each entity for itself, as prompted objects are; remember what was seen."""
     tracks = [entity.track for entity in entities]
-    prediction = decode_tracks(model, features, tracks, memory.pool, {}, inference)
-    presence = prediction.presence_logits
-    judgements = [
-        judge_alone(
-            logits=prediction.mask_logits[0, row, 0],
-            embedding=prediction.embeddings[0, row],
-            presence_logit=None if presence is None else presence[0, row, 0],
-            past=list(track.embeddings),
-            prior=track.prior,
-            seconds=time_s - track.last_seen_s,
-            prompts=[],
-            framing=framing,
-            canvas=memory.canvas,
-            options=inference,
-        )
-        for row, track in enumerate(tracks)
-    ]
-    write_judged(memory.pool, features, tracks, judgements, set(), memory.sampler, inference.minimum_quality)
-    frame_index = int(features.frame_indices[0, 0])
+    prediction = decode_tracks(model, features, tracks, memory.pool, {}, options.inference)
+    judgements = judge_frame(frame, features, tracks, prediction, {}, memory, framing, options.inference)
     for row, (entity, judgement) in enumerate(zip(entities, judgements, strict=True)):
         logits = prediction.mask_logits[0, row]
-        track = entity.track
-        track.score, track.presence = judgement.score, judgement.presence
         if judgement.is_visible:
-            track.logits = torch.where(judgement.coarse, logits, logits.clamp(max=0))
-            track.see(frame_index, time_s, prediction.embeddings[0, row, 0], judgement.prior)
+            entity.track.logits = torch.where(judgement.coarse, logits, logits.clamp(max=0))
             entity.believe(judgement.quality)
         else:
-            track.logits = torch.full_like(logits, ABSENT_LOGIT)
-            track.miss()
+            entity.track.logits = torch.full_like(logits, ABSENT_LOGIT)
 
 
 def follow_together(

@@ -181,8 +181,8 @@ class EntitySegmenter:
 
     def _follow(self, features: ClipFeatures) -> None:
         if self.options.inference.judge is Judge.PRESENCE:
-            time_s = self._window.frames[-1].time_s
-            follow_alone(self.model, features, self.entities, self.memory, self.framing, self.options, time_s)
+            frame = self._window.frames[-1]
+            follow_alone(self.model, frame, features, self.entities, self.memory, self.framing, self.options)
             return
         place = WindowPlace(self._window.frames[0].index, self._window.num_known, self.state.num_windows)
         follow_together(self.model, features, self.entities, self.memory, self.framing, self.options, place)
@@ -193,6 +193,7 @@ class EntitySegmenter:
         is_first = not self.state.entities
         found = candidates(found, self.vocabulary, detection, is_first=is_first)
         arrival = Arrival(
+            self._window.frames[-1].time_s,
             features,
             self.memory,
             self.framing,
