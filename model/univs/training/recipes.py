@@ -6,6 +6,7 @@ from dataclasses import replace
 from univs.config import UniVSConfig, nano, tiny
 from univs.data.clips import ClipConfig
 from univs.data.mixture import MixtureEntry
+from univs.data.motion import MotionRange
 from univs.errors import InputError
 from univs.losses.matcher import MatchCosts
 from univs.losses.points import PointSampling
@@ -18,6 +19,8 @@ _OPEN_NOTE = (
 )
 # ImageNet's edges and textures are kept; learning them anew costs a third of the time.
 _EARLY_BACKBONE = ("backbone.stem.", "backbone.stages.0.", "backbone.stages.1.")
+# How far apart the looks of an object lie in a real clip of some seconds.
+_WILD_MOTION = MotionRange(shift=0.3, rotation_deg=25.0, zoom=0.35, shear=0.1, jitter=0.02, warp=0.05)
 _RESEARCH_NOTE = f"{_OPEN_NOTE}, and on DAVIS 2016 and ECSSD, which are for research only: so are these weights"
 
 
@@ -43,6 +46,21 @@ def nano_vos() -> TrainConfig:
         optimizer=OptimizerConfig(learning_rate=8e-4),
         batch_size=4,
         num_steps=1500,
+    )
+
+
+def nano_vos_long() -> TrainConfig:
+    """Continue `nano` on the same data: longer and larger clips, wilder motion, mostly its own masks in memory."""
+    first = nano_vos()
+    return replace(
+        first,
+        initial_weights="nano",
+        model=_remembering(nano(), 2),
+        clip=replace(first.clip, num_frames=4, size=(192, 320), still_motion=_WILD_MOTION),
+        rollout=RolloutConfig(teacher_probability=0.25),
+        optimizer=OptimizerConfig(learning_rate=5e-4),
+        num_steps=1000,
+        seed=2,
     )
 
 
@@ -90,6 +108,7 @@ def tiny_smoke() -> TrainConfig:
 # Names as the command line knows them.
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "nano_vos": nano_vos,
+    "nano_vos_long": nano_vos_long,
     "nano_research_vos": nano_research_vos,
     "tiny_smoke": tiny_smoke,
 }
