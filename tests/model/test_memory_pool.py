@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from univs.errors import SnapshotError, UnknownObjectError
 from univs.memory_pool import MemoryPool, PoolShape
-from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
+from univs.prompt_encoder.tokens import PADDING, ObjectTokens, VisualTokens
 
 SHAPE = PoolShape(num_frames=3, num_foreground=4, num_background=2, channels=8, grid_size=(6, 5))
 
@@ -49,6 +49,26 @@ def test_the_first_appearance_and_the_last_frames_stay_oldest_first(last: int) -
         pool.write(1, tokens(index))
     newest = list(range(max(1, last - 2), last + 1))
     assert frames(pool, 1) == [0, *newest, *[-1] * (3 - len(newest))]
+
+
+def test_the_newest_frame_that_shows_an_object_is_recalled() -> None:
+    pool = MemoryPool(SHAPE)
+    pool.write_first(1, tokens(3))
+    assert int(pool.newest(1).foreground.frame_indices) == 3  # type: ignore[union-attr]  # it was written
+    shown, blank = tokens(5), tokens(6)
+    blank.foreground.cells.fill_(PADDING)
+    pool.write(1, shown)
+    pool.write(1, blank)
+    found = pool.newest(1)
+    assert found is not None
+    for side, written in ((found.foreground, shown.foreground), (found.background, shown.background)):
+        assert torch.equal(side.features, written.features.half())
+        assert torch.equal(side.cells, written.cells)
+        assert int(side.frame_indices) == 5
+    pool.write_first(2, blank)
+    assert pool.newest(2) is None
+    with pytest.raises(UnknownObjectError):
+        pool.newest(7)
 
 
 def test_a_refinement_replaces_the_first_appearance_and_nothing_else() -> None:

@@ -109,6 +109,29 @@ def test_results_come_when_a_frame_has_been_in_all_of_its_windows(model: UniVS) 
     assert segmenter.finish() == []
 
 
+def test_a_video_goes_on_after_its_windows_were_broken_off(model: UniVS) -> None:
+    """What was seen last stands in for the frames of the new window, so that the objects are not lost."""
+    segmenter = prompted(model, VOS, MASKS)
+    results = segmenter.step(Clip(tuple(frames(0, 5)))) + segmenter.finish()
+    assert segmenter.first_waiting_frame == segmenter.first_open_frame == 5
+    known = segmenter.pool.newest(1)
+    results += segmenter.step(Clip(tuple(frames(5, 8))))
+    found = segmenter.pool.newest(1)
+    assert known is not None
+    assert found is not None
+    assert torch.equal(found.foreground.features, known.foreground.features)
+    assert int(found.foreground.frame_indices) == 7
+    results += segmenter.step(Clip(tuple(frames(8, 9)))) + segmenter.finish()
+    assert [result.frame_index for result in results] == list(range(9))
+
+
+def test_frames_of_a_restored_window_are_not_open_for_prompts(model: UniVS) -> None:
+    segmenter = prompted(model, VOS, MASKS)
+    segmenter.step(Clip(tuple(frames(0, 5))))
+    restored = snapshot.restore(snapshot.take(segmenter), model, VOS)
+    assert (restored.next_frame, restored.first_open_frame) == (3, segmenter.first_open_frame) == (3, 5)
+
+
 def test_with_single_frames_nothing_waits_for_the_end(model: UniVS) -> None:
     segmenter = prompted(model, PAPER, [a_mask(1, 0, 10)])
     assert len(segmenter.step(Clip(tuple(frames(0, 3))))) == 3
