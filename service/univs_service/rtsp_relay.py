@@ -82,8 +82,12 @@ class Relay:
         """
         self.failure: RelayError | None = None
         remote = socket.create_connection((address, port), timeout=_CONNECT_TIMEOUT_S)
-        if tls_host is not None:
-            remote = ssl.create_default_context().wrap_socket(remote, server_hostname=tls_host)
+        try:
+            if tls_host is not None:
+                remote = ssl.create_default_context().wrap_socket(remote, server_hostname=tls_host)
+        except OSError:
+            remote.close()
+            raise
         remote.settimeout(None)
         self._remote = remote
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1)

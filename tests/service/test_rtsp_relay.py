@@ -1,10 +1,15 @@
 """The relay passes on whole messages of a camera, and no redirect."""
 
 import socket
+import ssl
+import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import tls
 
 from univs_service.rtsp_relay import Relay, RelayError, ReplyFilter
 
@@ -12,6 +17,38 @@ DESCRIBED = b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: 4\r\n\r\nv=0\n"
 PACKET = b"$\x00\x00\x05RTSP/"
 PLAYING = b"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\n"
 MOVED = b"RTSP/1.0 302 Found\r\nCSeq: 2\r\nLocation: rtsp://10.0.0.1/camera\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", ["camera.test", "other.test"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_encrypted_camera_must_prove_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_known: bool
+) -> None:
+    certificate, context = tls.make_certificate(tmp_path, "camera.test")
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        said: list[bytes] = []
+
+        def be_the_camera() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as camera:
+                said.append(camera.recv(100))
+
+        camera = threading.Thread(target=be_the_camera)
+        camera.start()
+        try:
+            if is_known and name == "camera.test":
+                relay = Relay("127.0.0.1", listening.getsockname()[1], name)
+                with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as near:
+                    near.sendall(b"DESCRIBE")
+                    assert near.recv(100) == b""
+            else:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    Relay("127.0.0.1", listening.getsockname()[1], name)
+        finally:
+            camera.join(10)
+    assert said == ([b"DESCRIBE"] if is_known and name == "camera.test" else [])
 
 
 @settings(deadline=None)

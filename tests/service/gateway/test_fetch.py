@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import certifi
 import pytest
+from tests import tls
 
+from univs_service.errors import UploadTooLargeError
+from univs_service.gateway.fetch import fetch
+from univs_service.gateway.uploads import IncomingVideo
 from univs_service.settings import Settings
 from univs_service.store import paths
 
@@ -26,11 +32,15 @@ LOOPBACK = ip_network("127.0.0.0/8")
 class Web:
     """A real HTTP server, and what it was asked for."""
 
-    port: int
+    server: ThreadingHTTPServer
     files: dict[str, bytes] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.server.server_port
 
     @property
     def url(self) -> str:
@@ -39,8 +49,6 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    site = Web(0)
-
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             site.hosts.append(self.headers["Host"])
@@ -79,7 +87,7 @@ def web() -> Iterator[Web]:
             pass  # a client that has had enough
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        site.port = server.server_port
+        site = Web(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield site
         server.shutdown()
@@ -213,6 +221,46 @@ async def test_a_fetch_ends_at_its_limits_of_bytes_and_time(
     await check_refused(small, f"{web.url}/endless", 413, "upload_too_large")
     quick = await make_service(allowed.model_copy(update={"input_timeout_s": 0.3}))
     assert "0.3 s" in await check_refused(quick, f"{web.url}/endless", 502, "input_unavailable")
+
+
+async def test_a_large_file_is_never_in_memory(settings: Settings, allowed: Settings, web: Web) -> None:
+    limited = allowed.model_copy(update={"max_upload_bytes": 40_000_000})
+    async with IncomingVideo(limited) as incoming:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UploadTooLargeError):
+                await fetch(f"{web.url}/endless", incoming, limited)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert incoming.size_bytes > 40_000_000
+    assert peak < 8_000_000
+
+
+@pytest.mark.parametrize(("name", "status"), [("video.test", 201), ("127.0.0.1", 502)])
+async def test_a_server_must_prove_the_name_that_was_asked_for(
+    make_service: Callable[[Settings], Any],
+    allowed: Settings,
+    web: Web,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    status: int,
+) -> None:
+    certificate, context = tls.make_certificate(tmp_path, "video.test")
+    monkeypatch.setattr(certifi, "where", lambda: str(certificate))
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **options: resolve("127.0.0.1" if host == "video.test" else host, *rest, **options),
+    )
+    service = await make_service(allowed.model_copy(update={"input_schemes": ("https",)}))
+    web.files["/clip.mp4"] = clip.read_bytes()
+    web.server.socket = context.wrap_socket(web.server.socket, server_side=True)
+    response = await ask(service, f"https://{name}:{web.port}/clip.mp4")
+    assert response.status_code == status, response.text
 
 
 async def test_an_object_of_a_listed_bucket_is_fetched_with_a_valid_signature(
