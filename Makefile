@@ -47,10 +47,13 @@ parity: $(STAMP)  ## Compare with the published network; fails without its fixtu
 		tests/model/parity $(ARGS)
 
 readers:  ## Read exports back with the tools they are for (Label Studio, Datumaro, TrackEval), in .venv-readers.
-	@test -x $(READERS)/bin/python || $(PYTHON) -m venv $(READERS)
-	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[service]" --group readers
-	$(TEST_ENV) $(READERS)/bin/python -m pytest -q tests/service/exports/test_maintained_readers.py $(ARGS)
+	@for group in readers-labelling readers-tracking; do \
+	  python=$(READERS)/$$group/bin/python; \
+	  test -x $$python || $(PYTHON) -m venv $(READERS)/$$group || exit 1; \
+	  $$python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" && \
+	  $$python -m pip install --quiet --disable-pip-version-check --editable ".[service]" --group $$group && \
+	  $(TEST_ENV) $$python -m pytest -q tests/service/exports/test_maintained_readers.py $(ARGS) || exit 1; \
+	done
 
 check: format lint types contracts test  ## Everything below and the tests: what must pass before a push.
 

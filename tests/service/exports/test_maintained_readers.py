@@ -1,8 +1,8 @@
-"""Exports read back by the tools they are for. Those tools pin other versions of numpy and OpenCV than the project, so
+"""Exports read back by the tools they are for. They pin other versions of numpy and OpenCV than the project, so
 
     make readers
 
-installs them into an environment of their own and runs this file there; elsewhere it is skipped.
+installs them into environments of their own and runs this file there; a test is skipped where its tool is missing.
 """
 
 import json
