@@ -81,8 +81,12 @@ class VideoSegmenter:
 
     @property
     def next_frame(self) -> int:
-        """Say which frame is to be given next."""
+        """Say which frame is to be given next; set it to leave out frames that cannot be had."""
         return self._window.next_frame
+
+    @next_frame.setter
+    def next_frame(self, frame_index: int) -> None:
+        self._window.next_frame = frame_index
 
     @property
     def object_ids(self) -> tuple[int, ...]:

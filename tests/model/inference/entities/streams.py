@@ -60,6 +60,7 @@ def credulous(options: EntityOptions | None = None) -> EntityOptions:
         short_side_px=64,
         tokens_per_frame=8,
         memory_frames=3,
+        object_tile=8,
         consistency_threshold=-1.0,
         presence_threshold=0.0,
         minimum_quality=0.0,
