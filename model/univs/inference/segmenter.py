@@ -204,6 +204,23 @@ class VideoSegmenter:
             raise ValueError(f"can only skip forward before the first object, from frame {self.next_frame}")
         self._window.next_frame = frame_index
 
+    def skip(self) -> None:
+        """Go past the next frame, which has no picture; its prompts count from the frame after it.
+
+        Raises:
+            ValueError: while frames wait for a window: `finish` gives their results first.
+        """
+        if self._window.frames:
+            raise ValueError(f"expected no frame to wait for a window, got {len(self._window)}; call finish() first")
+        skipped = self._pending.pop(self.next_frame, {})
+        self._window.next_frame += 1
+        for object_id, prompts in skipped.items():
+            self._pending[self.next_frame][object_id][:0] = [
+                replace(prompt, frame_index=self.next_frame)
+                for prompt in prompts
+                if not isinstance(prompt, CategoryPrompt)  # add_prompt() takes none
+            ]
+
     @torch.inference_mode()
     def resume(
         self, next_frame: int, pool: MemoryPool, tracks: Sequence[Track], num_known: int = 0, num_seen: int = 0

@@ -125,7 +125,7 @@ class PromptedSegmenter:
         memory = self._memory
         memory.next_frame = frame_index + 1
         memory.has_stepped = True
-        self._segmenter.next_frame = frame_index + 1
+        self._segmenter.skip()
         for effect in memory.effects:
             if effect.command.type == "prompt.add" and effect.command.prompt.frame_index == frame_index:
                 self._postpone(effect, frame_index + 1)
@@ -154,8 +154,6 @@ class PromptedSegmenter:
         prompt = before.model_copy(update={"frame_index": frame_index})
         effect.command = AddPrompt(prompt=prompt)
         memory.postponed = [*(known for known in memory.postponed if known != before), prompt]
-        if prompt in prompts_of(memory.effects):  # its object was not removed meanwhile
-            self._give(prompt)
 
     def _give(self, prompt: PromptIn) -> None:
         self._segmenter.add_prompt(prompt_from_message(prompt, self._frame_size))

@@ -191,3 +191,20 @@ def test_a_frame_out_of_order_is_a_mistake_of_the_caller(model: UniVS) -> None:
     segmenter = VideoSegmenter(model, OPTIONS, SIZE)
     with pytest.raises(ValueError, match="expected frame 0"):
         segmenter.step(Clip(tuple(frames(1, first=3))))
+
+
+def test_a_frame_without_a_picture_is_gone_past_with_its_prompts_kept(model: UniVS) -> None:
+    box = BoxPrompt(1, 2, (0.2, 0.2, 0.7, 0.7))
+    skipping = VideoSegmenter(model, OPTIONS, SIZE)
+    skipping.add_prompt(box)
+    plain = VideoSegmenter(model, OPTIONS, SIZE)
+    plain.skip_to(3)
+    plain.add_prompt(replace(box, frame_index=3))
+    pictures = frames(6)
+    for picture in pictures[:2]:
+        skipping.step(Clip((picture,)))
+    skipping.skip()
+    for picture in pictures[3:]:
+        (after_a_gap,), (alone,) = skipping.step(Clip((picture,))), plain.step(Clip((picture,)))
+        assert [found.mask for found in after_a_gap.objects] == [found.mask for found in alone.objects]
+        assert len(alone.objects) == 1

@@ -257,6 +257,41 @@ def test_frames_without_a_picture_get_their_event_in_order(bench: Any, make_box:
     assert error["detail"] == problem.detail
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_any_mixture_of_frames_prompts_and_deaths_gives_each_frame_one_event(
+    bench: Any, make_box: Any, make_pictures: Any, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    pictures = make_pictures(14)
+    problem = BadFrameError("expected a picture, got none; send another").to_problem()
+    script = random.choice(["push", "push", "refuse", "drop", "damaged"], size=14)
+    prompted = random.integers(0, 14, size=3)
+    told = []
+    for session_id, num_turns in (("a", 0), ("b", int(random.integers(1, 8))), ("c", int(random.integers(8, 16)))):
+        spec = bench.create_push(session_id, [make_box(frame_index=int(frame)) for frame in prompted])
+        for index, kind in enumerate(script):
+            if kind == "refuse":
+                bench.send(spec, RefuseFrame(frame_index=index, problem=problem))
+            elif kind == "drop":
+                bench.send(spec, DropFrame(frame_index=index, reason="overload"))
+            else:
+                push_frames(bench, spec, pictures[: index + 1], "raw", first=index, is_last=False)
+            if kind == "damaged":
+                name = paths.frame_name(index, "raw")
+                (paths.frames_folder(bench.settings.data_dir, session_id) / name).write_bytes(b"short")
+        bench.send(spec, InputEnd())
+        bench.worker().turn(num_turns)
+        bench.worker().run_to_end(spec)
+        check_numbering(bench.events(spec))
+        told.append(bench.events(spec))
+    assert told[0] == told[1] == told[2]
+    kinds = {"push": "frame.result", "refuse": "frame.error", "damaged": "frame.error", "drop": "frame.dropped"}
+    terminal = [event for event in told[0] if event["type"] in kinds.values()]
+    assert [(event["frame_index"], event["type"]) for event in terminal] == [
+        (index, kinds[kind]) for index, kind in enumerate(script)
+    ]
+
+
 def test_a_prompt_on_a_frame_without_a_picture_counts_from_the_next(
     bench: Any, make_box: Any, make_pictures: Any
 ) -> None:
