@@ -130,8 +130,12 @@ class EntitySegmenter:
 
     @property
     def next_frame(self) -> int:
-        """Say which frame is to be given next."""
+        """Say which frame is to be given next; set it to leave out frames that cannot be had."""
         return self._window.next_frame
+
+    @next_frame.setter
+    def next_frame(self, frame_index: int) -> None:
+        self._window.next_frame = frame_index
 
     @property
     def first_open_frame(self) -> int:
@@ -229,13 +233,10 @@ class EntitySegmenter:
         block = self.options.answer_block
         if block is None:
             return self._answer(len(self.state.waiting), len(frames))
-        if frames and self._is_block_due(frames[0].index, block):
+        lag = 1 + self.memory.pool.shape.num_frames  # of the stream behind the block, as published
+        if len(self.state.waiting) >= block + lag:
             return self._answer(block, block // self.options.inference.clip_stride)
         return []
-
-    def _is_block_due(self, first_frame: int, block: int) -> bool:
-        lag = self.memory.pool.shape.num_frames
-        return first_frame > lag and first_frame % block == lag % block and len(self.state.waiting) >= block
 
     def _answer(self, num_frames: int, num_slots: int) -> list[FrameResult]:
         """Give the results of the frames that have waited longest."""

@@ -282,6 +282,17 @@ def test_a_session_may_turn_to_categories_in_the_middle_of_a_video(options: Enti
         segmenter.skip_to(90)
 
 
+@pytest.mark.parametrize("options", [PAPER, short(VIS), short(VPS, 3, 2)], ids=["paper", "vis", "vps"])
+def test_frames_that_cannot_be_had_are_left_out(options: EntityOptions) -> None:
+    segmenter = opened(options)
+    results, given = [], [0, 1, 2, 5, 6, 11, 12, 13, 14, 20, 21, 22, 23]
+    for index in given:
+        segmenter.next_frame = index
+        results += segmenter.step(Clip(tuple(frames(index, index + 1))))
+    results += segmenter.finish()
+    assert [result.frame_index for result in results] == given
+
+
 def answers(options: EntityOptions) -> tuple[object, ...]:
     segmenter = opened(options)
     results = run(segmenter, 3)
