@@ -49,7 +49,11 @@ def test_json_holds_every_frame_and_says_the_weights_are_untrained(clip: Path, t
     assert "these masks mean nothing" in result.output
 
 
-def test_overlay_has_as_many_frames_as_the_video(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compat", ["paper", "released"])
+def test_overlay_has_as_many_frames_as_the_video(
+    clip: Path, tmp_path: Path, compat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIVS_COMPAT", compat)  # released: results come when a window of frames has been seen
     result = segment(clip, tmp_path / "out.mp4")
 
     assert result.exit_code == 0, result.output
