@@ -89,7 +89,7 @@ def test_other_formats_are_asked_for_by_name(clip: Path, tmp_path: Path) -> None
     [
         (["-o", "out.avi"], r"expected an output that ends in \.json, .*'\.avi'"),
         (["--format", "cvat", "-o", "out.json"], r"expected a \.xml file for cvat, got '\.json'"),
-        (["--format", "avi"], "'avi' is not one of"),
+        (["--format", "avi"], "expected one of the formats json, coco_rle, .* got 'avi'"),
         (["--name", "cup"], "expected a name as OBJECT:NAME"),
     ],
 )

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from univs_service.exports.formats import ExportFormat, info_of
-
 if TYPE_CHECKING:
     from univs_service.cli.runs import Run
+    from univs_service.exports import ExportFormat
 
 
 def segment(
@@ -30,8 +29,12 @@ def segment(
         typer.Option("-o", "--output", help="FILE.mp4 (overlay), FILE.json (RLE), a folder (indexed PNG) ..."),
     ] = None,
     format_: Annotated[
-        ExportFormat | None,
-        typer.Option("--format", help="What to write; docs/exports.md.", show_default="as the name of the output says"),
+        str | None,
+        typer.Option(
+            "--format",
+            help="coco_rle, ytvis, davis ...; docs/exports.md.",
+            show_default="as the name of the output says",
+        ),
     ] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Call an object something in the output.", metavar="OBJECT:NAME")
@@ -62,16 +65,17 @@ def segment(
     """
     from univs_service.cli.failures import reported
     from univs_service.cli.prompt_options import PromptSyntaxError, read_prompts
-    from univs_service.exports import VideoDescription, open_export, read_names
+    from univs_service.exports import VideoDescription, open_export, read_format, read_names
 
     with reported():
         prompts = read_prompts(point or [], box or [], mask or [], text or [])
         if not prompts:
             raise PromptSyntaxError("expected at least one prompt, got none: add, for example, --box 1:40,60,200,300")
-        target = output or _default_name(video, format_)
+        kind = None if format_ is None else read_format(format_)
+        target = output or _default_name(video, kind)
         names = read_names(name or [])
         unknown = VideoDescription(name=video.name, width=0, height=0, frame_rate=None)
-        needs_image = open_export(target, unknown, format_).needs_image  # a wrong suffix is told before any work
+        needs_image = open_export(target, unknown, kind).needs_image  # a wrong suffix is told before any work
 
         from rich.console import Console
 
@@ -85,11 +89,13 @@ def segment(
             run = ServiceRun(
                 url, video, prompts, model=model, to_frame=to_frame, needs_image=needs_image, console=console
             )
-        with run, open_export(target, run.video, format_, names=names) as sink:
+        with run, open_export(target, run.video, kind, names=names) as sink:
             summary = write_results(run, [sink], console)
         print_summary(console, summary, [target])
 
 
-def _default_name(video: Path, kind: ExportFormat | None) -> Path:
+def _default_name(video: Path, kind: "ExportFormat | None") -> Path:
     """Name the output after the video: an overlay, or what was asked for."""
+    from univs_service.exports import ExportFormat, info_of
+
     return Path(f"{video.stem}_masks{info_of(kind or ExportFormat.OVERLAY).suffix}")

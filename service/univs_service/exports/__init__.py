@@ -17,7 +17,15 @@ from univs_service.exports.document import (
     ResultsDocument,
     VideoDescription,
 )
-from univs_service.exports.formats import FORMATS, ExportFormat, FormatInfo, check_name, format_of, info_of
+from univs_service.exports.formats import (
+    FORMATS,
+    ExportFormat,
+    FormatInfo,
+    check_name,
+    format_of,
+    info_of,
+    read_format,
+)
 from univs_service.exports.geojson import GeoJsonSink
 from univs_service.exports.indexed_png import IndexedPngSink
 from univs_service.exports.label_studio import FrameAddress, LabelStudioSink, LabelStudioVideoSink
@@ -45,6 +53,7 @@ __all__ = [
     "encode_mask",
     "info_of",
     "open_export",
+    "read_format",
     "read_names",
 ]
 

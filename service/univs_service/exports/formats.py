@@ -76,6 +76,19 @@ _BY_SUFFIX = {
 }
 
 
+def read_format(name: str) -> ExportFormat:
+    """Read the name of a kind.
+
+    Raises:
+        ExportError: for a name that is none, with those that are.
+    """
+    try:
+        return ExportFormat(name)
+    except ValueError:
+        known = ", ".join(kind.value for kind in ExportFormat)
+        raise ExportError(f"expected one of the formats {known}; got {name!r}") from None
+
+
 def info_of(kind: ExportFormat) -> FormatInfo:
     """Give what is known of a kind."""
     return next(info for info in FORMATS if info.format == kind)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from univs_service.errors import InvalidInputError, NoResultsError, StorageFullError, UnknownFormatError
-from univs_service.exports import FORMATS, ExportError, ExportFormat, VideoDescription, info_of, read_names
+from univs_service.exports import FORMATS, ExportError, ExportFormat, VideoDescription, info_of, read_format, read_names
 from univs_service.exports.order import ExportOrder
 from univs_service.gateway.openapi import PROBLEMS
 from univs_service.gateway.sessions import SessionId
@@ -116,10 +116,9 @@ async def _make(gateway: Gateway, order: ExportOrder) -> bool:
 
 def _read_format(name: str) -> ExportFormat:
     try:
-        return ExportFormat(name)
-    except ValueError:
-        known = ", ".join(kind.value for kind in ExportFormat)
-        raise UnknownFormatError(f"expected one of the formats {known}; got {name!r}") from None
+        return read_format(name)
+    except ExportError as error:
+        raise UnknownFormatError(str(error)) from error
 
 
 def _read_names(options: list[str]) -> dict[int, str]:
