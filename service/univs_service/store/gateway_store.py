@@ -163,7 +163,7 @@ class GatewayStore:
         body = command.model_dump_json()
         reason = command.reason if isinstance(command, CloseSession) else ""
         closed = SessionClosed(seq=1, reason=reason, final_seq=1)
-        dropped = FrameDropped(seq=1, run_id=1, frame_index=0, reason=reason)
+        dropped = FrameDropped(seq=1, run_id=1, frame_index=0, reason="closed")
         with redis_errors():
             reply = words(
                 await self._append(

@@ -435,7 +435,11 @@ async def test_frames_of_a_session_that_no_worker_has_seen_are_dropped_when_it_i
         events = [await receive(socket) for _ in range(4)]
     assert [event["seq"] for event in events] == [1, 2, 3, 4]
     assert [event["type"] for event in events] == [*["frame.dropped"] * 3, "session.closed"]
-    assert [event["frame_index"] for event in events[:3]] == [0, 1, 2]
+    assert [(event["frame_index"], event["reason"]) for event in events[:3]] == [
+        (0, "closed"),
+        (1, "closed"),
+        (2, "closed"),
+    ]
     assert events[3]["final_seq"] == 4
 
 
