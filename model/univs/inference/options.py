@@ -11,6 +11,8 @@ from univs.prompt_encoder.queries import InitialQuery
 from univs.prompt_encoder.sampling import CellChoice
 from univs.types import Compat
 
+SHORT_SIDE_PX = 256  # near what our weights were trained at, and what they do best at on dev clips
+
 
 class Isolation(StrEnum):
     """Whether objects may influence each other."""
@@ -74,7 +76,7 @@ class InferenceOptions:
     earlier_masks: EarlierMasks = EarlierMasks.LOOKS
     text_hands_over: bool = True
     half_precision_memory: bool = True
-    short_side_px: int = 384
+    short_side_px: int = SHORT_SIDE_PX
     long_side_max_px: int = 1333
     memory_frames: int | None = None
     tokens_per_frame: int | None = None
@@ -83,7 +85,7 @@ class InferenceOptions:
     lost_after_frames: int = 15
     reach: float | None = 0.1
     reach_margin: int = 1
-    minimum_quality: float = 0.3
+    minimum_quality: float = 0.75
     object_tile: int = 1
 
     def __post_init__(self) -> None:
@@ -103,7 +105,7 @@ class InferenceOptions:
             )
 
 
-def paper(short_side_px: int = 384) -> InferenceOptions:
+def paper(short_side_px: int = SHORT_SIDE_PX) -> InferenceOptions:
     """Give our own semantics, the default of our weights."""
     return InferenceOptions(short_side_px=short_side_px)
 

@@ -31,7 +31,7 @@ from univs.inference.entities.options import (
 )
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.vocabulary import Vocabulary
-from univs.inference.options import options_for
+from univs.inference.options import SHORT_SIDE_PX, options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.types import Compat
@@ -78,7 +78,7 @@ class Subject:
             vocabulary: the categories.
             released: settings for published weights.
         """
-        short_side = 384 if self.short_side_px is None else self.short_side_px
+        short_side = SHORT_SIDE_PX if self.short_side_px is None else self.short_side_px
         options = paper_entities(short_side) if self.compat is Compat.PAPER else released
 
         def opened(frame_size: tuple[int, int], answer: Answer) -> EntitySegmenter:

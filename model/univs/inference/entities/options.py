@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from univs.inference.options import InferenceOptions, Isolation, Judge, paper, released_vos
+from univs.inference.options import SHORT_SIDE_PX, InferenceOptions, Isolation, Judge, paper, released_vos
 
 
 class Answer(StrEnum):
@@ -224,7 +224,7 @@ class EntityOptions:
             )
 
 
-def paper_entities(short_side_px: int = 384) -> EntityOptions:
+def paper_entities(short_side_px: int = SHORT_SIDE_PX) -> EntityOptions:
     """Give our own semantics: one frame a step, a detection every third, entities that never influence each other."""
     return EntityOptions(inference=paper(short_side_px))
 
