@@ -87,6 +87,19 @@ def nano_research_vos() -> TrainConfig:
     )
 
 
+def nano_research_vos_long() -> TrainConfig:
+    """Continue `nano-research` on the same data, in larger pictures and with wilder motion of its stills."""
+    first = nano_research_vos()
+    return replace(
+        first,
+        initial_weights="nano-research",
+        clip=replace(first.clip, size=(192, 320), still_motion=_WILD_MOTION),
+        optimizer=OptimizerConfig(learning_rate=4e-4, warmup_steps=30),
+        num_steps=450,
+        seed=3,
+    )
+
+
 def tiny_smoke() -> TrainConfig:
     """Train `tiny` for ten steps: does everything fit together?"""
     return TrainConfig(
@@ -110,6 +123,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "nano_vos": nano_vos,
     "nano_vos_long": nano_vos_long,
     "nano_research_vos": nano_research_vos,
+    "nano_research_vos_long": nano_research_vos_long,
     "tiny_smoke": tiny_smoke,
 }
 

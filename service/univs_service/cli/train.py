@@ -8,7 +8,10 @@ import typer
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Name of a recipe: nano_vos, nano_vos_long, nano_research_vos, tiny_smoke.")
+        str,
+        typer.Argument(
+            help="Name of a recipe: nano_vos, nano_vos_long, nano_research_vos, nano_research_vos_long, tiny_smoke."
+        ),
     ],
     data: Annotated[Path, typer.Option(help="Folder that holds the folders of the data sets.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run: state, curve, weights.")],
