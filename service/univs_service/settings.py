@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     short_side_px: int | None = Field(
         default=None,
         ge=32,
-        description="frames are resized for the network: their short side; left out 256, or 640 for published weights",
+        description="frames are resized for the network: their short side; left out 320, or 640 for published weights",
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of the model; 0 leaves it to torch")
     max_sessions: int = Field(default=8, ge=1, description="sessions that one worker runs side by side")

@@ -11,7 +11,7 @@ from univs.prompt_encoder.queries import InitialQuery
 from univs.prompt_encoder.sampling import CellChoice
 from univs.types import Compat
 
-SHORT_SIDE_PX = 256  # near what our weights were trained at, and what they do best at on dev clips
+SHORT_SIDE_PX = 320  # what our weights do best at on dev clips
 
 
 class Isolation(StrEnum):

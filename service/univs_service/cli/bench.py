@@ -18,7 +18,7 @@ bench = typer.Typer(
 _MEBIBYTE = 2**20
 _JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures, with machine and commit.")]
 _ShortSideOption = Annotated[
-    int | None, typer.Option(min=32, help="Short side the network sees, in pixels.", show_default="256")
+    int | None, typer.Option(min=32, help="Short side the network sees, in pixels.", show_default="320")
 ]
 _SizeOption = Annotated[str, typer.Option(help="Height x width of the video.", metavar="HxW")]
 

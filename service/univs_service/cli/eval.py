@@ -65,7 +65,7 @@ def evaluate(
     ] = None,
     short_side: Annotated[
         int | None,
-        typer.Option(min=32, help="Short side the network sees, pixels.", show_default="256, or 640 when released"),
+        typer.Option(min=32, help="Short side the network sees, pixels.", show_default="320, or 640 when released"),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads, 0: torch decides.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
