@@ -6,10 +6,14 @@ read whatever the service can.
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from univs_service.errors import ForbiddenInputError, InputUnavailableError, InvalidInputError
 from univs_service.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 _VALID = timedelta(minutes=15)
 
@@ -40,12 +44,14 @@ def sign(url: str, settings: Settings) -> str:
             "expected the package obstore, which s3:// URLs need; the operator installs it with pip install 'univs[s3]'"
         ) from error
     endpoint = settings.input_s3_endpoint
+    config: S3Config = {"region": settings.input_s3_region}
+    if endpoint:
+        config["endpoint"] = endpoint
     try:
         store = S3Store(
             bucket,
-            region=settings.input_s3_region,
+            config=config,
             client_options={"allow_http": bool(endpoint and endpoint.startswith("http:"))},
-            **({"endpoint": endpoint} if endpoint else {}),
         )
         return sign_object(store, "GET", key, _VALID)
     except exceptions.BaseError as error:

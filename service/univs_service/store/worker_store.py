@@ -206,11 +206,11 @@ class WorkerStore:
 
     def feed(self, lease: Lease, command: FrameCommand | CameraCommand | InputEnd) -> bool:
         """Append what comes of a session's camera to its log; False when the session takes no more of it."""
-        is_frame = isinstance(command, PushFrame | DropFrame | RefuseFrame)
+        frame_index = command.frame_index if isinstance(command, PushFrame | DropFrame | RefuseFrame) else ""
         with redis_errors():
             reply = self._feed(
                 keys=[keys.session(lease.session_id), keys.log(lease.session_id)],
-                args=[lease.epoch, command.model_dump_json(), command.frame_index if is_frame else ""],
+                args=[lease.epoch, command.model_dump_json(), frame_index],
             )
         if words(reply)[0] in {"REPEAT", "ENDED"}:
             return words(reply)[0] == "REPEAT"  # written before, and the answer was lost

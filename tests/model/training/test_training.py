@@ -236,9 +236,10 @@ def test_average_follows_the_weights() -> None:
     assert torch.allclose(average.state["weight"], decay * start + (1 - decay))
 
 
-def test_recipes_are_valid_and_have_their_own_names() -> None:
+def test_recipes_are_valid_and_name_the_weights_they_make() -> None:
     configs = [make() for make in RECIPES.values()]
-    assert len({config.name for config in configs}) == len(configs)
+    assert {config.name for config in configs} == {"nano", "nano-research", "tiny-smoke"}
+    assert {config.initial_weights for config in configs} == {None, "nano", "nano-research"}
     assert find_recipe("tiny_smoke") == tiny_smoke()
     with pytest.raises(InputError, match="nano_vos"):
         find_recipe("stage4")

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from univs_service.errors import ServiceError
-from univs_service.gateway.frames import InputFrame, read_frame
+from univs_service.gateway.frames import InputFrame, find_fault, read_frame
 from univs_service.gateway.stream import read_message
+from univs_service.messages import PushSource
 from univs_service.store.records import SessionSpec
 
 SPEC = SessionSpec.model_validate(
@@ -55,6 +56,9 @@ def test_binary_messages(envelope: tuple[int, ...], header: bytes, payload: byte
     for fields in (envelope, (*envelope[:3], len(header), envelope[4])):
         try:
             frame = read_frame(struct.pack("<BBHIQ", *fields) + header + payload, SPEC)
-            assert isinstance(frame, InputFrame) and len(frame.payload) == 24
+            assert isinstance(frame, InputFrame) and bytes(frame.payload) == payload
+            assert isinstance(SPEC.source, PushSource)
+            is_whole = frame.header.encoding != "raw" or len(payload) == 24
+            assert (find_fault(frame, SPEC.source) is None) == is_whole
         except ServiceError as error:
             assert "expected" in error.detail
