@@ -5,13 +5,13 @@ import ssl
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.needs import give_up_without
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     """Make a certificate for a name that signs itself; give its file and what a server needs to show it."""
     if shutil.which("openssl") is None:
-        pytest.skip("needs the program openssl, which makes the certificate")
+        give_up_without("the program openssl", "it makes the certificate; install openssl")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",

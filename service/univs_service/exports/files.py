@@ -108,8 +108,8 @@ class ZipFolder:
         return self._archive.open(entry, "w", force_zip64=True)
 
 
-class FileSink(ABC):
-    """A sink that writes one text file."""
+class _MaskSink(ABC):
+    """What the sinks that draw nothing share: frames in rising order, and an end that a failed run does not reach."""
 
     needs_image = False
 
@@ -117,15 +117,6 @@ class FileSink(ABC):
         self._path = path
         self._open = ExitStack()
         self._order = FrameOrder()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            partial = opening.enter_context(WholeFile(self._path)).partial
-            self._file: IO[bytes] = opening.enter_context(partial.open("wb"))
-            self._pieces = opening.enter_context(Pieces(self._path.parent))
-            self._open = opening.pop_all()
-        self._begin()
-        return self
 
     def write(self, result: FrameResultEvent, image: Image | None = None) -> None:  # noqa: ARG002
         """Add the masks of one frame."""
@@ -141,12 +132,6 @@ class FileSink(ABC):
         with self._open:
             self._end()
 
-    def _text(self, text: str) -> None:
-        self._file.write(text.encode())
-
-    def _begin(self) -> None:  # noqa: B027  (most formats begin with a frame)
-        """Write what comes before the first frame."""
-
     @abstractmethod
     def _add(self, result: FrameResultEvent) -> None:
         """Write one frame, or put it aside in pieces."""
@@ -156,10 +141,27 @@ class FileSink(ABC):
         """Write what comes after the last frame."""
 
 
-class FolderSink(ABC):
-    """A sink that writes a folder of files: a directory, or a zip archive when the path ends in `.zip`."""
+class FileSink(_MaskSink):
+    """A sink that writes one text file."""
 
-    needs_image = False
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            partial = opening.enter_context(WholeFile(self._path)).partial
+            self._file: IO[bytes] = opening.enter_context(partial.open("wb"))
+            self._pieces = opening.enter_context(Pieces(self._path.parent))
+            self._open = opening.pop_all()
+        self._begin()
+        return self
+
+    def _text(self, text: str) -> None:
+        self._file.write(text.encode())
+
+    def _begin(self) -> None:
+        """Write what comes before the first frame."""
+
+
+class FolderSink(_MaskSink):
+    """A sink that writes a folder of files: a directory, or a zip archive when the path ends in `.zip`."""
 
     def __init__(self, path: Path, name: str) -> None:
         """Open nothing yet.
@@ -168,10 +170,8 @@ class FolderSink(ABC):
             path: of the directory or archive.
             name: of the folder inside an archive.
         """
-        self._path = path
+        super().__init__(path)
         self._name = name
-        self._order = FrameOrder()
-        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -187,23 +187,5 @@ class FolderSink(ABC):
             self._open = opening.pop_all()
         return self
 
-    def write(self, result: FrameResultEvent, image: Image | None = None) -> None:  # noqa: ARG002
-        """Add the masks of one frame."""
-        self._order.check(result)
-        self._add(result)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self._open.__exit__(kind, error, trace)
-            return
-        with self._open:
-            self._end()
-
-    @abstractmethod
-    def _add(self, result: FrameResultEvent) -> None:
-        """Write the files of one frame."""
-
-    def _end(self) -> None:  # noqa: B027  (pictures may be all there is)
+    def _end(self) -> None:
         """Write the files that tell of all frames."""
