@@ -1,16 +1,13 @@
-"""Training runs with names. A recipe is a function; what differs from another recipe is what it replaces."""
+"""Recipes of the shipped networks for CPUs: `nano` on open data, `nano-research` on data for research."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from univs.config import UniVSConfig, nano, tiny
+from univs.config import UniVSConfig, nano
 from univs.data.clips import ClipConfig
 from univs.data.mixture import MixtureEntry
 from univs.data.motion import MotionRange
-from univs.errors import InputError
-from univs.losses.matcher import MatchCosts
 from univs.losses.points import PointSampling
-from univs.training.config import MonitorConfig, OptimizerConfig, TrainConfig
+from univs.training.config import OptimizerConfig, TrainConfig
 from univs.training.rollout import RolloutConfig
 
 _OPEN_NOTE = (
@@ -98,42 +95,3 @@ def nano_research_vos_long() -> TrainConfig:
         num_steps=450,
         seed=3,
     )
-
-
-def tiny_smoke() -> TrainConfig:
-    """Train `tiny` for ten steps: does everything fit together?"""
-    return TrainConfig(
-        name="tiny-smoke",
-        model=replace(tiny(), text_dim=512),
-        mixture=(MixtureEntry("davis2016", 1.0, is_pasted=True),),
-        clip=ClipConfig(num_frames=3, size=(64, 96), max_objects=2),
-        points=PointSampling(num_points=256),
-        costs=MatchCosts(num_points=256),
-        optimizer=OptimizerConfig(learning_rate=2e-3, backbone_factor=1.0, warmup_steps=2, ema_decay=0.9),
-        monitor=MonitorConfig(log_every=1, picture_every=5, save_every=5),
-        learnable_share=0.5,
-        batch_size=2,
-        num_steps=10,
-        cache_short_side_px=96,
-    )
-
-
-# Names as the command line knows them.
-RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    "nano_vos": nano_vos,
-    "nano_vos_long": nano_vos_long,
-    "nano_research_vos": nano_research_vos,
-    "nano_research_vos_long": nano_research_vos_long,
-    "tiny_smoke": tiny_smoke,
-}
-
-
-def find_recipe(name: str) -> TrainConfig:
-    """Give a recipe by name.
-
-    Raises:
-        InputError: for an unknown name.
-    """
-    if name not in RECIPES:
-        raise InputError(f"expected a recipe of {tuple(RECIPES)}, got {name!r}")
-    return RECIPES[name]()
