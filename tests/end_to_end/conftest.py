@@ -159,8 +159,8 @@ def children(parent: int) -> list[tuple[int, str]]:
 
 
 @contextmanager
-def serve(data_dir: Path, **settings: str) -> Iterator[Service]:
-    """Start `univs serve` and wait until it says where it is."""
+def serve(data_dir: Path, *, model: str = "tiny", **settings: str) -> Iterator[Service]:
+    """Start `univs serve` with weights by name or path, and wait until it says where it is."""
     data_dir.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -175,7 +175,7 @@ def serve(data_dir: Path, **settings: str) -> Iterator[Service]:
     log_path = data_dir / "serve.log"
     command = [
         *(sys.executable, "-m", "univs_service.cli.main", "serve"),
-        *("--port", "0", "--data-dir", str(data_dir), "--model", "tiny", "--threads", "1"),
+        *("--port", "0", "--data-dir", str(data_dir), "--model", model, "--threads", "1"),
     ]
     with (
         log_path.open("a") as log,

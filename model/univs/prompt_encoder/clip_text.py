@@ -1,24 +1,27 @@
 """The text tower of CLIP RN50x4, the text space of the published networks.
 
 Tower, tokenizer and templates are open_clip's; the weights come from a file: the published text tower, or any open_clip
-checkpoint of RN50x4. Source: Radford et al., 2021, and the released code of UniVS for how an expression is encoded.
+checkpoint of RN50x4, which can be fetched by its pretrained tag. Source: Radford et al., 2021, and the released code
+of UniVS for how an expression is encoded.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import open_clip  # type: ignore[import-untyped]
 import torch
 from open_clip.tokenizer import SimpleTokenizer  # type: ignore[import-untyped]
 from open_clip.transformer import QuickGELU, TextTransformer  # type: ignore[import-untyped]
 from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from univs.errors import WeightsMismatchError
+from univs.errors import WeightsMismatchError, WeightsNotFoundError
 from univs.prompt_encoder.text import TextFeatures
 from univs.published_files import read_tensors
 
 _CONTEXT = 77
 _PREFIX = "lang_encoder."
+_CLIP = "RN50x4"
 
 
 class ClipTextTower(nn.Module):
@@ -85,6 +88,28 @@ def load(path: Path) -> ClipTextTower:
     """
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in read_tensors(path).items()}
     return build(found, path)
+
+
+def tags() -> tuple[str, ...]:
+    """List open_clip's pretrained tags of RN50x4."""
+    return tuple(open_clip.list_pretrained_tags_by_model(_CLIP))
+
+
+def fetch(tag: str) -> Path:
+    """Give the file of open_clip's RN50x4 with a pretrained tag: from its cache, or from the network.
+
+    Raises:
+        WeightsNotFoundError: for a tag that open_clip does not know, and when the file can be had from neither.
+    """
+    if tag not in tags():
+        raise WeightsNotFoundError(f"expected one of open_clip's tags of {_CLIP} ({', '.join(tags())}), got '{tag}'")
+    try:
+        return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg(_CLIP, tag)))
+    except (OSError, ImportError, RuntimeError) as error:  # the hub's and the network's errors are OSErrors
+        raise WeightsNotFoundError(
+            f"expected to fetch {_CLIP} '{tag}' through open_clip, but neither its cache nor the network has it "
+            f"({str(error).splitlines()[0]}); fetch the file elsewhere and give its path"
+        ) from error
 
 
 def build(found: Mapping[str, Tensor], path: Path) -> ClipTextTower:

@@ -74,7 +74,12 @@ def convert(
     variant: Annotated[Variant | None, typer.Option(help="Which network.", show_default="by its shapes")] = None,
     averages: Annotated[bool, typer.Option("--averages", help="Take the running averages of the weights.")] = False,
     text_tower: Annotated[
-        Path | None, typer.Option(help="Text tower of CLIP RN50x4, as published or of open_clip; for text prompts.")
+        str | None,
+        typer.Option(
+            help="Text tower of CLIP RN50x4, for text prompts: a file as published or of open_clip, or a pretrained "
+            "tag of open_clip (openai), which is fetched.",
+            metavar="PATH|TAG",
+        ),
     ] = None,
     class_table: Annotated[Path | None, typer.Option(help="Published class vectors; for categories.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store matrices in float16: half the size, not exact.")] = False,
@@ -85,7 +90,7 @@ def convert(
     Every tensor is accounted for: unknown or missing ones are refused, and what is left out is shown with its reason.
     The text tower and the class vectors are written beside OUT, as NAME.text.safetensors and NAME.classes.safetensors.
 
-    univs weights convert univs_r50.pth r50.safetensors --text-tower clip_rn50x4.pth
+    univs weights convert univs_r50.pth r50.safetensors --text-tower openai
     """
     from univs_service.cli.failures import reported
 
@@ -101,9 +106,10 @@ def convert(
         from univs.prompt_encoder import clip_text
         from univs_service.cli.account import account_table
 
+        tower_file = None if text_tower is None else _tower_file(text_tower)
         wanted = {
             out: checkpoint,
-            companions.text_path(out): text_tower,
+            companions.text_path(out): tower_file,
             companions.classes_path(out): class_table,
         }
         _refuse_existing(wanted, is_forced=force)
@@ -111,7 +117,7 @@ def convert(
             checkpoint, None if variant is None else variant.value, use_averages=averages
         )
         # All is read before anything is written, so that a wrong file leaves nothing behind.
-        tower = None if text_tower is None else clip_text.load(text_tower)
+        tower = None if tower_file is None else clip_text.load(tower_file)
         classes = None if class_table is None else companions.read_published_classes(class_table, model.config.text_dim)
         out.parent.mkdir(parents=True, exist_ok=True)
         info = checkpoints.save(model, out, replace(info, name=out.stem), half=half)
@@ -181,6 +187,14 @@ def describe(
                 "sha256": info.sha256,
             }
         typer.echo(json.dumps(described | {"config": json.loads(config_to_json(config))}, indent=2))
+
+
+def _tower_file(path_or_tag: str) -> Path:
+    """Find the file of a text tower; a tag of open_clip is fetched, unless a file has its name."""
+    from univs.prompt_encoder import clip_text
+
+    path = Path(path_or_tag)
+    return clip_text.fetch(path_or_tag) if path_or_tag in clip_text.tags() and not path.exists() else path
 
 
 def _refuse_existing(wanted: dict[Path, Path | None], *, is_forced: bool) -> None:
