@@ -25,6 +25,8 @@ _known_events = frozenset(
         "frame.error",
         "prompt.applied",
         "prompt.refused",
+        "config.applied",
+        "config.refused",
         "run.done",
         "input.lost",
         "input.back",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from univs_service.messages.base import Incoming, Problem
 from univs_service.messages.prompts import PromptIn
+from univs_service.messages.tasks import Wish
 
 
 class AddPrompt(Incoming):
@@ -13,6 +14,17 @@ class AddPrompt(Incoming):
 
     type: Literal["prompt.add"] = "prompt.add"
     prompt: PromptIn
+
+
+class Configure(Wish):
+    """Ask for other tasks, and look for more categories, from the next frame on.
+
+    Names are added to those that are looked for; a name that is looked for already stays as it is. Without `task` the
+    tasks stay as they are.
+    """
+
+    type: Literal["config"] = "config"
+    config_id: str | None = Field(default=None, max_length=64, description="client-made; repeats are ignored")
 
 
 class RemoveObject(Incoming):
@@ -102,6 +114,7 @@ class CloseSession(Incoming):
 
 Command: TypeAlias = Annotated[
     AddPrompt
+    | Configure
     | RemoveObject
     | Propagate
     | PushFrame

@@ -5,10 +5,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Outgoing, Problem, RleMask
+from univs_service.messages.tasks import Task
 
 
 class ObjectResult(Outgoing):
-    """The answer for one object in one frame."""
+    """The answer for one object in one frame: one that was prompted, or an entity that was found by its category.
+
+    Both share one row of ids. An entity has a `category_id`, a `label` and `revision` 0.
+    """
 
     object_id: int
     score: float
@@ -18,8 +22,31 @@ class ObjectResult(Outgoing):
     area_fraction: float
     bbox: tuple[int, int, int, int]  # x, y, width, height
     label: str | None = None
+    category_id: int | None = None  # in the vocabulary: that of its data set, or places of a list, from 1
+    is_thing: bool | None = None  # of an entity's category
     revision: int
     mask: RleMask
+
+
+class SegmentResult(Outgoing):
+    """One region of a picture that is divided among segments."""
+
+    id: int  # in a panoptic map the same for a thing, or a category of stuff, in all frames; never used again
+    object_id: int | None = None  # the entity it is; None for stuff, and for pixels of a category
+    category_id: int
+    label: str
+    is_thing: bool
+    score: float
+    area: int
+    area_fraction: float
+    bbox: tuple[int, int, int, int]  # x, y, width, height
+    mask: RleMask  # masks of one map never overlap
+
+
+class SegmentMapResult(Outgoing):
+    """A picture divided among segments; pixels of none of them are void."""
+
+    segments_info: list[SegmentResult]  # in ascending id
 
 
 class Event(Outgoing):
@@ -38,7 +65,10 @@ class FrameResultEvent(Event):
     time_base: str  # rational, "1/15360"
     size: tuple[int, int]
     weights: str  # "untrained" says that the masks are random
+    warning: str | None = None  # why this answer means nothing, or little
     objects: list[ObjectResult]
+    semantic: SegmentMapResult | None = None  # one segment for each category, where `vss` is asked for
+    panoptic: SegmentMapResult | None = None  # one for each thing and each category of stuff, for `vps`
 
 
 class FrameDropped(Event):
@@ -75,6 +105,25 @@ class PromptRefused(Event):
     type: Literal["prompt.refused"] = "prompt.refused"
     prompt_id: str | None
     object_id: int
+    problem: Problem
+
+
+class ConfigApplied(Event):
+    """From which frame on a configuration counts, and what is asked for from there on."""
+
+    type: Literal["config.applied"] = "config.applied"
+    config_id: str | None
+    frame_index: int
+    task: list[Task]
+    num_names: int  # that are looked for, those that were looked for before included
+    warning: str | None = None  # why answers will mean nothing, or little
+
+
+class ConfigRefused(Event):
+    """A configuration that could not be used; the session goes on as before."""
+
+    type: Literal["config.refused"] = "config.refused"
+    config_id: str | None
     problem: Problem
 
 
@@ -124,6 +173,8 @@ StreamEvent: TypeAlias = Annotated[
     | FrameError
     | PromptApplied
     | PromptRefused
+    | ConfigApplied
+    | ConfigRefused
     | RunDone
     | InputLost
     | InputBack

@@ -1,8 +1,11 @@
 """What a service offers: its limits, its models, its workers."""
 
+from pydantic import Field
+
 from univs_service.messages.base import Outgoing
 from univs_service.messages.prompts import PromptKind
 from univs_service.messages.sessions import Weights
+from univs_service.messages.tasks import MAX_NAMES, Task
 
 
 class Limits(Outgoing):
@@ -13,6 +16,7 @@ class Limits(Outgoing):
     max_pushed_frame_bytes: int
     max_objects: int
     max_prompts: int
+    max_names: int = MAX_NAMES  # categories of one session
     max_queued_sessions: int
     max_inflight_frames: int
     max_window: int
@@ -27,6 +31,10 @@ class ModelInfo(Outgoing):
     weights: Weights
     prompts: list[PromptKind]
     no_text: str = ""  # why texts are not among them
+    tasks: list[Task] = Field(default_factory=list)  # what a session may ask for
+    untrained_tasks: list[Task] = Field(default_factory=list)  # those of them whose answers mean nothing yet
+    vocabularies: list[str] = Field(default_factory=list)  # known by name
+    no_categories: str = ""  # why vis, vss and vps are not among the tasks
 
 
 class WorkerInfo(Outgoing):

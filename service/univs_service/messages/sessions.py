@@ -7,6 +7,7 @@ from pydantic import Field
 
 from univs_service.messages.base import Incoming, Outgoing, Problem
 from univs_service.messages.prompts import PromptIn
+from univs_service.messages.tasks import Task, Wish
 
 
 class SessionStatus(StrEnum):
@@ -55,7 +56,7 @@ class RtspSource(Incoming):
 Source: TypeAlias = Annotated[VideoSource | PushSource | RtspSource, Field(discriminator="kind")]
 
 
-class SessionIn(Incoming):
+class SessionIn(Wish):
     """Body of `POST /v1/sessions`."""
 
     source: Source
@@ -63,7 +64,9 @@ class SessionIn(Incoming):
     prompts: list[PromptIn] = Field(default_factory=list, max_length=1024)
     from_frame: int = Field(default=0, ge=0)
     to_frame: int | None = Field(default=None, ge=0, description="last frame, inclusive; the end when left out")
-    auto_start: bool = Field(default=True, description="start once prompts are there; else wait for `propagate`")
+    auto_start: bool = Field(
+        default=True, description="start once prompts or categories are there; else wait for `propagate`"
+    )
 
 
 class VideoIn(Incoming):
@@ -94,6 +97,9 @@ class Weights(Outgoing):
     sha256: str | None
     is_trained: bool  # False: random values, every mask is meaningless
     note: str
+    trained_for: list[Literal["visual", "expression", "category"]] = Field(
+        default_factory=list, description="kinds of prompts; answers to others mean nothing"
+    )
 
 
 class Session(Outgoing):
@@ -103,6 +109,7 @@ class Session(Outgoing):
     status: SessionStatus
     source: Source
     model: str
+    task: list[Task] = Field(default_factory=list)  # as the session was made; `config.applied` tells of changes
     weights: Weights | None  # None until a worker has claimed the session
     next_frame: int
     num_frames: int | None

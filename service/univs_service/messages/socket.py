@@ -5,7 +5,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Incoming, Outgoing, Problem
-from univs_service.messages.commands import CloseSession, FrameEncoding, InputEnd, Propagate, RemoveObject
+from univs_service.messages.commands import (
+    CloseSession,
+    Configure,
+    FrameEncoding,
+    InputEnd,
+    Propagate,
+    RemoveObject,
+)
 from univs_service.messages.info import Limits
 from univs_service.messages.prompts import PromptIn
 from univs_service.messages.sessions import SessionStatus, Weights
@@ -44,7 +51,7 @@ class Ping(Incoming):
 
 
 ClientMessage: TypeAlias = Annotated[
-    Hello | PromptAdd | RemoveObject | Propagate | InputEnd | Ack | Ping | CloseSession,
+    Hello | PromptAdd | Configure | RemoveObject | Propagate | InputEnd | Ack | Ping | CloseSession,
     Field(discriminator="type"),
 ]
 
