@@ -22,6 +22,8 @@ def class_loss(
     category_ids: Tensor,
     is_counted: Tensor,
     num_classes: int,
+    *,
+    with_softmax: bool = True,
 ) -> Tensor:
     """Compare the classes of the queries of one video with their objects'.
 
@@ -33,6 +35,7 @@ def class_loss(
         category_ids: int64 [Q]: the class each query should name; negative for none.
         is_counted: bool [Q]: queries that take part. A query without a class that counts should name nothing.
         num_classes: columns that are classes.
+        with_softmax: add the softmax part.
     Returns:
         A scalar.
     """
@@ -41,7 +44,7 @@ def class_loss(
     labels = functional.one_hot(category_ids.clamp(min=0), num_classes).to(logits.dtype) * has_class[:, None]
     num_matched = has_class.sum().clamp(min=1)
     focal = (focal_loss(logits, labels) * is_counted[:, None]).sum() / num_matched
-    if not bool(has_class.any()):
+    if not with_softmax or not bool(has_class.any()):
         return focal
     cross_entropy = functional.cross_entropy(logits[has_class], category_ids[has_class])
     return focal + cross_entropy

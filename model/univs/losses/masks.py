@@ -33,7 +33,7 @@ def mask_loss(
         masks: bool [B, Q, T, H, W], usually finer than the logits.
         is_counted: bool [B, Q, T]: pairs of mask and frame that take part; padding does not.
         sampling: how many points, and how chosen.
-        generator: source of randomness, on the CPU.
+        generator: source of randomness, on the CPU or the device of the logits.
     Returns:
         Means over the counted masks; zeros, with a gradient of zero, where none is counted.
     """

@@ -52,7 +52,7 @@ def match(
         masks: bool [O, T, H, W], without padding.
         category_ids: int64 [O]; negative ids are unknown and cost nothing.
         costs: weights.
-        generator: source of randomness, on the CPU.
+        generator: source of randomness, on the CPU or the device of the logits.
     Returns:
         min(Q, O) pairs; none when there are no objects.
     """

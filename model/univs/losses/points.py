@@ -41,8 +41,9 @@ def sample_at(maps: Tensor, points_xy: Tensor) -> Tensor:
 
 
 def random_points(num_maps: int, num_points: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw points anywhere: [N, P, 2], on the device and in the type of `like`."""
-    points = torch.rand(num_maps, num_points, 2, generator=generator)
+    """Draw points anywhere, where the generator is: [N, P, 2], on the device and in the type of `like`."""
+    device = None if generator is None else generator.device
+    points = torch.rand(num_maps, num_points, 2, generator=generator, device=device)
     return points.to(like)
 
 
@@ -52,7 +53,7 @@ def uncertain_points(mask_logits: Tensor, sampling: PointSampling, generator: to
     Args:
         mask_logits: [N, H, W]; no gradient is needed.
         sampling: how many points, and how chosen.
-        generator: source of randomness, on the CPU; None is the global one.
+        generator: source of randomness, on the CPU or the device of the logits; None is the global one of the CPU.
     Returns:
         [N, P, 2], fractions.
     """
