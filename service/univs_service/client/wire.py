@@ -25,6 +25,7 @@ _known_events = frozenset(
         "frame.error",
         "prompt.applied",
         "prompt.refused",
+        "object.removed",
         "config.applied",
         "config.refused",
         "run.done",

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from univs_service.messages.base import Incoming, Problem
+from univs_service.messages.following import Spread
 from univs_service.messages.prompts import PromptIn
 from univs_service.messages.tasks import Wish
 
@@ -35,11 +36,27 @@ class RemoveObject(Incoming):
 
 
 class Propagate(Incoming):
-    """Run from a frame to a frame, inclusive; None means where the session stands, and the end."""
+    """Run from a frame to a frame, inclusive.
+
+    Forward, None means where the session stands, and the end. Backward, `from_frame` is the higher of the two, and None
+    means the last frame with a prompt, and the session's first frame.
+    """
 
     type: Literal["propagate"] = "propagate"
     from_frame: int | None = Field(default=None, ge=0)
     to_frame: int | None = Field(default=None, ge=0)
+    direction: Spread = Field(default="forward", description="both: forward first; it takes no `to_frame`")
+    object_ids: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, min_length=1, max_length=1024, description="backward: of these objects alone"
+    )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "Propagate":
+        if self.direction == "both" and self.to_frame is not None:
+            raise ValueError("expected no to_frame where direction is both: it cannot bound both; send two of them")
+        if self.direction == "forward" and self.object_ids is not None:
+            raise ValueError("expected object_ids only with backward: a run forward follows every object")
+        return self
 
 
 PictureEncoding: TypeAlias = Literal["png", "webp", "jpeg"]

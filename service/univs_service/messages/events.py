@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Outgoing, Problem, RleMask
+from univs_service.messages.following import Direction
 from univs_service.messages.tasks import Task
 
 
@@ -65,6 +66,7 @@ class FrameResultEvent(Event):
     time_base: str  # rational, "1/15360"
     size: tuple[int, int]
     weights: str  # "untrained" says that the masks are random
+    direction: Direction = "forward"  # of the run; one backward speaks of the objects in it, and of no other
     warning: str | None = None  # why this answer means nothing, or little
     objects: list[ObjectResult]
     semantic: SegmentMapResult | None = None  # one segment for each category, where `vss` is asked for
@@ -87,6 +89,14 @@ class FrameError(Event):
     run_id: int
     frame_index: int
     problem: Problem
+
+
+class ObjectRemoved(Event):
+    """An object is gone from a frame on; results of it that were given for later frames count no more."""
+
+    type: Literal["object.removed"] = "object.removed"
+    object_id: int
+    frame_index: int
 
 
 class PromptApplied(Event):
@@ -136,6 +146,7 @@ class RunDone(Event):
         "end", "to_frame", "closed", "damaged", "superseded", "source_lost"
     ]  # superseded: a new run took over
     num_frames: int
+    direction: Direction = "forward"
 
 
 class InputLost(Event):
@@ -173,6 +184,7 @@ StreamEvent: TypeAlias = Annotated[
     | FrameError
     | PromptApplied
     | PromptRefused
+    | ObjectRemoved
     | ConfigApplied
     | ConfigRefused
     | RunDone

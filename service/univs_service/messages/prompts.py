@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, FiniteFloat, model_validator
 
 from univs_service.messages.base import Incoming, RleMask
+from univs_service.messages.following import Spread
 
 
 class PromptIn(Incoming):
@@ -25,6 +26,11 @@ class PromptIn(Incoming):
     mask: RleMask | None = None
     scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(default=None, min_length=2, max_length=4096)
     text: str | None = Field(default=None, min_length=1, max_length=512)
+    direction: Spread = Field(
+        default="forward",
+        description="where the object is followed from this frame: towards the end, towards the beginning, or both; "
+        "backward only in stored videos",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "PromptIn":

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Incoming, Outgoing, Problem
+from univs_service.messages.following import Following
 from univs_service.messages.prompts import PromptIn
 from univs_service.messages.tasks import Task, Wish
 
@@ -56,7 +57,7 @@ class RtspSource(Incoming):
 Source: TypeAlias = Annotated[VideoSource | PushSource | RtspSource, Field(discriminator="kind")]
 
 
-class SessionIn(Wish):
+class SessionIn(Wish, Following):
     """Body of `POST /v1/sessions`."""
 
     source: Source
