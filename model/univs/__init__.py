@@ -8,7 +8,8 @@ for frame in video.frames():
 
 Everything of some categories, found and followed (`docs/entities.md`):
 
-words = univs.Vocabulary.of_names(model, ["person", "sky"], is_thing=[True, False])
+names = univs.Vocabulary.of_names(["person", "sky"], is_thing=[True, False])  # or univs.vocabularies.load("vipseg")
+words = univs.EncodedVocabulary.of(model, names)
 segmenter = univs.EntitySegmenter(model, words, (height, width), [univs.Answer.INSTANCES, univs.Answer.PANOPTIC])
 """
 
@@ -16,7 +17,7 @@ from univs.config import UniVSConfig
 from univs.errors import UniVSError
 from univs.inference.entities.options import Answer, EntityOptions
 from univs.inference.entities.segmenter import EntitySegmenter
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.options import InferenceOptions
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
@@ -38,6 +39,7 @@ from univs.types import (
     TextPrompt,
 )
 from univs.video import open_video
+from univs.vocabularies import Vocabulary
 from univs.weights import WeightsInfo, load
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "BoxPrompt",
     "CategoryPrompt",
     "Clip",
+    "EncodedVocabulary",
     "EntityOptions",
     "EntitySegmenter",
     "Frame",

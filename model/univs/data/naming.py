@@ -4,17 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-# Suffixes of COCO's merged stuff classes ("tree-merged", "wall-other-merged") say nothing to a text tower.
-_SUFFIXES = ("-merged", "-other", "-stuff")
+from univs.vocabularies import spoken
+
 _SIDES = {"left": "right", "right": "left"}
 
 
 def plain_name(name: str) -> str:
-    """Bring a name to one spelling: lower case, no underscores, no merged-class suffix."""
-    name = name.lower().replace("_", " ").strip()
-    for suffix in (*_SUFFIXES, *_SUFFIXES):
-        name = name.removesuffix(suffix)
-    return name.split(" (")[0]
+    """Bring a name to one spelling: lower case, no underscores, no merged-class suffix, nothing in brackets."""
+    return spoken(name).split(" (")[0]
 
 
 def mirrored(text: str) -> str:

@@ -13,13 +13,9 @@ from torch.nn import functional
 from univs.prompt_encoder.minilm import MiniLM, load, sentence_of
 from univs.prompt_encoder.text import TextFeatures
 from univs.prompt_encoder.text_map import TextMap
+from univs.vocabularies import spoken
 
 NUM_WORDS = 32  # of a text that are tokens for the decoder; the sentence is made of all of them
-
-
-def spoken(name: str) -> str:
-    """Bring the name of a category to words: lower case, spaces for underscores."""
-    return name.lower().replace("_", " ").strip()
 
 
 class SentenceTextEncoder(nn.Module):

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from univs.errors import InputError
 from univs.prompt_encoder.minilm import MiniLM, sentence_of
-from univs.prompt_encoder.sentence_text import spoken
 from univs.prompt_encoder.text_map import TextMap
+from univs.vocabularies import spoken
 
 _NOTE = (
     "Apache-2.0: fitted on CLIP ViT-B/32 embeddings of the category names of LVIS and Objects365 (Apache-2.0), "

@@ -26,8 +26,9 @@ from univs.inference.entities.options import (
 )
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.semantic import category_scores
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.types import Clip, Frame, FrameResult
+from univs.vocabularies import Vocabulary
 
 pytestmark = needs_fixtures
 
@@ -35,17 +36,17 @@ YTVIS21, COCO_PANOPTIC, VIPSEG = (2203, 40), (2641, 133), (2924, 124)
 NUM_COCO_THINGS = 80
 
 
-def vocabulary(rows: tuple[int, int], things: Sequence[bool] | None = None) -> Vocabulary:
+def vocabulary(rows: tuple[int, int], things: Sequence[bool] | None = None) -> EncodedVocabulary:
     first, number = rows
     names = tuple(str(row) for row in range(number))
-    return Vocabulary(names, tuple(things or [True] * number), class_table()[first : first + number])
+    return EncodedVocabulary(Vocabulary.of_names(names, things), class_table()[first : first + number])
 
 
-def coco() -> Vocabulary:
+def coco() -> EncodedVocabulary:
     return vocabulary(COCO_PANOPTIC, [row < NUM_COCO_THINGS for row in range(COCO_PANOPTIC[1])])
 
 
-def vipseg() -> Vocabulary:
+def vipseg() -> EncodedVocabulary:
     stuff = json.loads((FOLDER / "e2e_pvos.json").read_text())["stuff_ids_1based"]
     return vocabulary(VIPSEG, [1 + row not in stuff for row in range(VIPSEG[1])])
 
@@ -68,7 +69,7 @@ class Recorded(EntitySegmenter):
 
     def __init__(
         self,
-        words: Vocabulary,
+        words: EncodedVocabulary,
         options: EntityOptions,
         answer: Answer,
         frames: str,

@@ -30,11 +30,12 @@ from univs.inference.entities.options import (
     released_vss,
 )
 from univs.inference.entities.segmenter import EntitySegmenter
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.options import SHORT_SIDE_PX, options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.types import Compat
+from univs.vocabularies import Vocabulary
 
 _NUM_ANNOTATORS = 4
 
@@ -59,19 +60,20 @@ class Subject:
         """Open a segmenter of prompted objects for frames of (height, width)."""
         return VideoSegmenter(self.model, options_for(self.compat, self.short_side_px), frame_size)
 
-    def vocabulary(self, section: str, names: Sequence[str], is_thing: Sequence[bool]) -> Vocabulary:
+    def vocabulary(self, section: str, names: Sequence[str], is_thing: Sequence[bool]) -> EncodedVocabulary:
         """Give the categories of a data set, from the section of the class vectors that has its name.
 
         Raises:
             UnsupportedPromptError: when there are neither class vectors nor a text encoder.
         """
+        words = Vocabulary.of_names(names, is_thing)
         if self.classes is not None and section in self.classes.sections:
             vectors = self.classes.section(section)
-            if len(vectors) == len(names):
-                return Vocabulary(tuple(names), tuple(is_thing), vectors)
-        return Vocabulary.of_names(self.model, names, is_thing)
+            if len(vectors) == len(words):
+                return EncodedVocabulary(words, vectors)
+        return EncodedVocabulary.of(self.model, words)
 
-    def finder(self, vocabulary: Vocabulary, released: EntityOptions) -> Callable[..., EntitySegmenter]:
+    def finder(self, vocabulary: EncodedVocabulary, released: EntityOptions) -> Callable[..., EntitySegmenter]:
         """Give the function that opens a segmenter of categories.
 
         Args:

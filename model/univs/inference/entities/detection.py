@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from univs.inference.entities.options import DetectionOptions, Measured, Suppression
 from univs.inference.entities.suppression import box_overlaps, kept, mask_boxes, mask_overlaps
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.framing import Framing
 from univs.inference.quality import stability
 from univs.model import UniVS
@@ -46,7 +46,7 @@ class Detections:
 
 
 def detect(
-    model: UniVS, features: ClipFeatures, vocabulary: Vocabulary, framing: Framing, measured: Measured
+    model: UniVS, features: ClipFeatures, vocabulary: EncodedVocabulary, framing: Framing, measured: Measured
 ) -> Detections:
     """Ask all learnable queries about a window.
 
@@ -66,7 +66,9 @@ def detect(
     return Detections(masks, prediction.embeddings[0], probabilities * qualities[:, None], qualities)
 
 
-def candidates(found: Detections, vocabulary: Vocabulary, options: DetectionOptions, *, is_first: bool) -> Detections:
+def candidates(
+    found: Detections, vocabulary: EncodedVocabulary, options: DetectionOptions, *, is_first: bool
+) -> Detections:
     """Take those that may be entities, each once; the best first, unless all are taken as they are."""
     if not is_first and not options.filters_later:
         return found

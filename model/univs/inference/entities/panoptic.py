@@ -13,7 +13,7 @@ from torch.nn import functional
 from univs import rle
 from univs.inference.entities.entity import Entity
 from univs.inference.entities.options import PanopticOptions, PanopticWeight
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.framing import Framing
 from univs.types import Segment, SegmentMap
 
@@ -55,7 +55,7 @@ def divide(
     entities: Sequence[Entity],
     mask_logits: Tensor,
     ledger: SegmentLedger,
-    vocabulary: Vocabulary,
+    vocabulary: EncodedVocabulary,
     framing: Framing,
     options: PanopticOptions,
 ) -> list[SegmentMap]:
@@ -92,7 +92,7 @@ def _claims(
     entities: Sequence[Entity],
     mask_logits: Tensor,
     ledger: SegmentLedger,
-    vocabulary: Vocabulary,
+    vocabulary: EncodedVocabulary,
     framing: Framing,
     options: PanopticOptions,
 ) -> list[Claim]:
@@ -137,7 +137,7 @@ def _enter(
     own_area: Tensor,
     owners: Tensor,
     ledger: SegmentLedger,
-    vocabulary: Vocabulary,
+    vocabulary: EncodedVocabulary,
     options: PanopticOptions,
 ) -> dict[int, int]:
     """Give the segments of the claims that hold: row -> segment id."""
@@ -157,7 +157,9 @@ def _enter(
     return segment_of
 
 
-def _picture(owner: Tensor, claims: Sequence[Claim], segment_of: dict[int, int], vocabulary: Vocabulary) -> SegmentMap:
+def _picture(
+    owner: Tensor, claims: Sequence[Claim], segment_of: dict[int, int], vocabulary: EncodedVocabulary
+) -> SegmentMap:
     """Put together the segments of one frame: int64 [H, W], rows of claims."""
     rows_of: dict[int, list[int]] = {}
     for row, segment_id in segment_of.items():

@@ -7,14 +7,16 @@ from torch import Tensor
 
 from univs.inference.entities.entity import Entity
 from univs.inference.entities.options import Ranking, RankingOptions
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.types import RankedEntity
 
 _PROBABLE = 0.05
 _PER_PROBABLE = 1.5  # results kept for each pair that is more probable than this
 
 
-def rank(entities: Sequence[Entity], vocabulary: Vocabulary, options: RankingOptions) -> tuple[RankedEntity, ...]:
+def rank(
+    entities: Sequence[Entity], vocabulary: EncodedVocabulary, options: RankingOptions
+) -> tuple[RankedEntity, ...]:
     """Give the most probable pairs of an entity and a category that is a thing, best first."""
     if not entities:
         return ()

@@ -20,7 +20,7 @@ from univs.inference.entities.panoptic import divide
 from univs.inference.entities.ranking import rank
 from univs.inference.entities.semantic import semantic_map
 from univs.inference.entities.state import StreamState, WaitingFrame
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.frame_window import FrameWindow
 from univs.inference.framing import Framing
 from univs.inference.options import Judge
@@ -45,7 +45,7 @@ class EntitySegmenter:
     def __init__(
         self,
         model: UniVS,
-        vocabulary: Vocabulary,
+        vocabulary: EncodedVocabulary,
         frame_size: tuple[int, int],
         answers: Iterable[Answer] = (Answer.INSTANCES,),
         options: EntityOptions | None = None,
@@ -152,7 +152,7 @@ class EntitySegmenter:
         return rank(self.entities, self.vocabulary, self.options.ranking)
 
     @torch.inference_mode()
-    def add_names(self, vocabulary: Vocabulary) -> None:
+    def add_names(self, vocabulary: EncodedVocabulary) -> None:
         """Look for more categories from now on; entities that are followed get their scores of these by their looks."""
         num_names = len(self.vocabulary)
         self.vocabulary = self.vocabulary.joined_with(vocabulary)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from univs import rle
 from univs.inference.entities.options import SemanticOptions, SemanticResize
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.framing import Framing
 from univs.types import Segment, SegmentMap
 
@@ -30,7 +30,7 @@ def category_scores(scores: Tensor, mask_logits: Tensor, framing: Framing, optio
 def semantic_map(
     scores: Tensor,
     mask_logits: Tensor,
-    vocabulary: Vocabulary,
+    vocabulary: EncodedVocabulary,
     framing: Framing,
     options: SemanticOptions,
     *,
@@ -60,7 +60,7 @@ def semantic_map(
     return _segments(torch.cat(labels), torch.cat(shares), vocabulary)
 
 
-def _segments(labels: Tensor, shares: Tensor, vocabulary: Vocabulary) -> SegmentMap:
+def _segments(labels: Tensor, shares: Tensor, vocabulary: EncodedVocabulary) -> SegmentMap:
     """Take a picture of categories apart: int64 [H, W], -1 for none, and how much of the score each pixel's got."""
     segments = []
     for category in torch.unique(labels).tolist():

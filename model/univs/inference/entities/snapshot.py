@@ -21,7 +21,7 @@ from univs.inference.entities.options import Answer, EntityOptions
 from univs.inference.entities.panoptic import SegmentLedger
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.state import StreamState, WaitingFrame
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.tracks import Track
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
@@ -64,7 +64,7 @@ def take(segmenter: EntitySegmenter) -> bytes:
     return save(tensors)
 
 
-def restore(blob: bytes, model: UniVS, vocabulary: Vocabulary, options: EntityOptions) -> EntitySegmenter:
+def restore(blob: bytes, model: UniVS, vocabulary: EncodedVocabulary, options: EntityOptions) -> EntitySegmenter:
     """Give back the segmenter whose state was taken.
 
     Args:
@@ -107,7 +107,7 @@ def restore(blob: bytes, model: UniVS, vocabulary: Vocabulary, options: EntityOp
 # What lies in the header is JSON, whose values have no static type.
 
 
-def _described(model: UniVS, options: EntityOptions, vocabulary: Vocabulary) -> dict[str, Any]:
+def _described(model: UniVS, options: EntityOptions, vocabulary: EncodedVocabulary) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "network": model.config.name,

@@ -28,10 +28,11 @@ from univs.evaluation.submissions.pngs import read_pngs
 from univs.evaluation.submissions.tracks import read_tracks
 from univs.inference.entities.options import Answer
 from univs.inference.entities.segmenter import EntitySegmenter
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.model import UniVS
 from univs.prompt_encoder.text import TextFeatures
 from univs.types import FrameResult, MaskResult, ObjectState
+from univs.vocabularies import Vocabulary
 
 _TIME_BASE = Fraction(1, 24)
 _SECTIONS = ("ytvis19", "ytvis21", "ovis", "vipseg")
@@ -162,7 +163,7 @@ def test_segments_are_listed_as_they_are_painted(tmp_path: Path) -> None:
     MINIATURES["vipseg"](tmp_path)
     source = VipSeg(tmp_path, "val")
     words = things(2)
-    opened = _credulous(Vocabulary(words.names, source.is_thing, words.vectors))
+    opened = _credulous(EncodedVocabulary(Vocabulary.of_names(words.names, source.is_thing), words.vectors))
     predict_segments(source, opened, tmp_path / "out", lambda: None)
     (video,) = json.loads((tmp_path / "out" / "pred.json").read_text(encoding="utf-8"))["annotations"]
     assert [frame["file_name"] for frame in video["annotations"]] == [f"{name}.png" for name in FRAMES]
@@ -194,5 +195,5 @@ def _made(name: str, root: Path) -> tuple[Path, str]:
     return root, _complete(name, root)
 
 
-def _credulous(words: Vocabulary) -> Callable[[tuple[int, int], Answer], EntitySegmenter]:
+def _credulous(words: EncodedVocabulary) -> Callable[[tuple[int, int], Answer], EntitySegmenter]:
     return lambda size, answer: EntitySegmenter(network(), words, size, (answer,), credulous())

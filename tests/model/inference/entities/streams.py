@@ -10,9 +10,10 @@ import torch
 from univs.config import tiny
 from univs.inference.entities.options import Answer, EntityOptions, paper_entities
 from univs.inference.entities.segmenter import EntitySegmenter
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.model import UniVS
 from univs.types import Clip, Frame, FrameResult
+from univs.vocabularies import Vocabulary
 
 SIZE = (70, 110)
 ALL = tuple(Answer)
@@ -32,15 +33,15 @@ def network(num_learnable: int = 8) -> UniVS:
     return model
 
 
-def vocabulary(num_names: int = 5, num_padding: int = 0, seed: int = 0, prefix: str = "name") -> Vocabulary:
+def vocabulary(num_names: int = 5, num_padding: int = 0, seed: int = 0, prefix: str = "name") -> EncodedVocabulary:
     vectors = torch.randn(num_names + num_padding, 32, generator=torch.Generator().manual_seed(seed))
     names = tuple(f"{prefix} {row}" for row in range(num_names))
-    return Vocabulary(names, tuple(row % 2 == 0 for row in range(num_names)), vectors)
+    return EncodedVocabulary(Vocabulary.of_names(names, [row % 2 == 0 for row in range(num_names)]), vectors)
 
 
-def things(num_names: int = 5) -> Vocabulary:
+def things(num_names: int = 5) -> EncodedVocabulary:
     words = vocabulary(num_names)
-    return Vocabulary(words.names, (True,) * num_names, words.vectors)
+    return EncodedVocabulary(Vocabulary.of_names(words.names), words.vectors)
 
 
 def credulous(options: EntityOptions | None = None) -> EntityOptions:
@@ -78,7 +79,7 @@ def frames(first: int, stop: int, size: tuple[int, int] = SIZE) -> list[Frame]:
 
 def opened(
     options: EntityOptions,
-    words: Vocabulary | None = None,
+    words: EncodedVocabulary | None = None,
     answers: Iterable[Answer] = ALL,
     *,
     size: tuple[int, int] = SIZE,

@@ -35,9 +35,10 @@ from univs.inference.entities.options import (
     released_vss,
 )
 from univs.inference.entities.segmenter import EntitySegmenter
-from univs.inference.entities.vocabulary import Vocabulary
+from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.options import Isolation
 from univs.types import Clip, FrameResult
+from univs.vocabularies import Vocabulary
 
 PAPER = credulous()
 VIS, VPS, VSS = (credulous(options) for options in (released_vis(), released_vps(), released_vss()))
@@ -243,14 +244,12 @@ def test_names_that_are_known_already_are_not_added_again() -> None:
 
 def test_names_need_a_text_encoder() -> None:
     with pytest.raises(UnsupportedPromptError, match="text encoder"):
-        Vocabulary.of_names(network(), ["dog"])
+        EncodedVocabulary.of(network(), Vocabulary.of_names(["dog"]))
 
 
-def test_a_vocabulary_without_names_is_refused() -> None:
-    with pytest.raises(ValueError, match="one or more names"):
-        Vocabulary((), (), torch.zeros(0, 32))
+def test_a_table_with_fewer_rows_than_names_is_refused() -> None:
     with pytest.raises(ValueError, match="a row of the class table"):
-        Vocabulary(("a", "b"), (True, True), torch.zeros(1, 32))
+        EncodedVocabulary(Vocabulary.of_names(["a", "b"]), torch.zeros(1, 32))
 
 
 def test_another_frame_than_the_next_is_refused() -> None:
