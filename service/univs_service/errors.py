@@ -14,7 +14,8 @@ ServiceError
   TooLargeError              413 too_large             UploadTooLargeError, PushedFrameTooLargeError
   NotAVideoError             415 not_a_video
   InvalidInputError          422 invalid_input         PromptOutOfRangeError, UnsupportedPromptError,
-                                                       UnknownModelError, TooManyError, NoFramesError,
+                                                       UnknownModelError, UnsupportedTaskError,
+                                                       UnknownVocabularyError, TooManyError, NoFramesError,
                                                        DamagedVideoError, FrameSizeError, BadFrameError,
                                                        NotExportableError
   InternalError              500 internal
@@ -219,10 +220,22 @@ class UnknownModelError(InvalidInputError):
     code, title = "unknown_model", "No such model"
 
 
-class TooManyError(InvalidInputError):
-    """A session takes only so many objects and prompts. `/v1/limits` lists the limits."""
+class UnsupportedTaskError(InvalidInputError):
+    """The loaded weights cannot serve this task. `/v1/models` lists the tasks of each model."""
 
-    code, title = "too_many", "Too many objects or prompts"
+    code, title = "unsupported_task", "The model cannot serve this task"
+
+
+class UnknownVocabularyError(InvalidInputError):
+    """No vocabulary has this name. `/v1/models` lists those there are; any list of names can be sent instead."""
+
+    code, title = "unknown_vocabulary", "No such vocabulary"
+
+
+class TooManyError(InvalidInputError):
+    """A session takes only so many objects, prompts and categories. `/v1/limits` lists the limits."""
+
+    code, title = "too_many", "Too many objects, prompts or categories"
 
 
 class NoFramesError(InvalidInputError):

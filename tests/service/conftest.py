@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from univs_service.embedded import EmbeddedValkey
 from univs_service.gateway.app import create_app
-from univs_service.messages import ModelInfo, PromptKind, SessionStatus, Weights, WorkerInfo
+from univs_service.messages import ModelInfo, PromptKind, SessionStatus, Task, Weights, WorkerInfo
 from univs_service.settings import Settings
 from univs_service.store import paths
 from univs_service.store.gateway_store import GatewayStore
@@ -109,7 +109,13 @@ class SmallWorker:
         self, *, is_ready: bool = True, prompts: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
     ) -> None:
         """Say that it is alive."""
-        models = [ModelInfo(name=MODEL, weights=self.weights[MODEL], prompts=list(prompts))]
+        tasks: list[Task] = ["vis", "vss", "vps", "vos", "pvos"]
+        models = [
+            ModelInfo(
+                name=MODEL, weights=self.weights[MODEL], prompts=list(prompts), tasks=tasks, no_text="not trained",
+                vocabularies=["coco", "vipseg"],
+            )
+        ]  # fmt: skip
         self.store.beat(
             WorkerInfo(
                 worker_id="small", is_ready=is_ready, reason="" if is_ready else "loading weights", models=models,

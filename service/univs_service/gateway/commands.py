@@ -3,9 +3,11 @@
 from univs_service.errors import ConflictError, InvalidInputError
 from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import Gateway, new_id
+from univs_service.gateway.wishes import check_wish
 from univs_service.messages import (
     AddPrompt,
     CloseSession,
+    Configure,
     FieldError,
     InputEnd,
     PromptIn,
@@ -27,6 +29,23 @@ async def add_prompt(gateway: Gateway, spec: SessionSpec, prompt: PromptIn) -> t
     is_new = await gateway.store.append(spec, AddPrompt(prompt=prompt))
     assert prompt.prompt_id is not None
     return is_new, prompt.prompt_id
+
+
+async def configure(gateway: Gateway, spec: SessionSpec, wish: Configure) -> tuple[bool, str]:
+    """Check what is asked of a running session and put it into its log.
+
+    Returns:
+        Whether it is new, and its id.
+    """
+    if not wish.tasks and wish.vocabulary is None:
+        raise InvalidInputError(
+            "expected `task`, `vocabulary` or both, got neither; say what shall change",
+            errors=[FieldError(loc=["task"], msg="must be given where `vocabulary` is not")],
+        )
+    check_wish(wish, spec.model, await gateway.models())
+    config_id = wish.config_id or new_id()
+    is_new = await gateway.store.append(spec, wish.model_copy(update={"config_id": config_id}))
+    return is_new, config_id
 
 
 async def run(gateway: Gateway, spec: SessionSpec, propagate: Propagate) -> None:

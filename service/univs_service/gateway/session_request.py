@@ -2,6 +2,7 @@
 
 import time
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -20,9 +21,10 @@ from univs_service.gateway.multipart import PartBegin, PartEnd, read_parts
 from univs_service.gateway.prompts import check_prompt
 from univs_service.gateway.state import PRINCIPAL, Gateway, new_id
 from univs_service.gateway.uploads import IncomingVideo, check_declared_size, read_video, store_video
+from univs_service.gateway.wishes import check_first_wish
 from univs_service.messages import (
+    Configure,
     FieldError,
-    Incoming,
     ModelInfo,
     PromptIn,
     PushSource,
@@ -31,6 +33,7 @@ from univs_service.messages import (
     Source,
     Video,
     VideoSource,
+    Wish,
 )
 from univs_service.settings import Settings
 from univs_service.store.records import SessionSpec
@@ -39,7 +42,16 @@ _PROMPTS: TypeAdapter[list[PromptIn]] = TypeAdapter(list[PromptIn])
 _PARTS = "`video` (the file), `prompts` (JSON list) and `options` (JSON object)"
 
 
-class SessionOptions(Incoming):
+@dataclass(frozen=True, slots=True)
+class WantedSession:
+    """What a session shall be made with, checked."""
+
+    spec: SessionSpec
+    prompts: list[PromptIn]
+    configure: Configure | None  # None for prompted objects alone
+
+
+class SessionOptions(Wish):
     """Part `options` of the form: the fields of SessionIn that are neither source nor prompts."""
 
     model: str | None = None
@@ -48,7 +60,7 @@ class SessionOptions(Incoming):
     auto_start: bool = True
 
 
-async def read_session_request(request: Request, gateway: Gateway) -> tuple[SessionSpec, list[PromptIn]]:
+async def read_session_request(request: Request, gateway: Gateway) -> WantedSession:
     """Read and check what a session shall be made with; nothing is made yet, but a video in it is stored."""
     if request.headers.get("content-type", "").startswith("multipart/"):
         wish, video = await _read_form(request, gateway)
@@ -60,6 +72,7 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
     models = await gateway.models()
     _check_live(wish, gateway.settings)
     model = _choose_model(wish.model, models, gateway.settings.model)
+    check_first_wish(wish, model, models)
     spec = _make_spec(wish, video, await _frame_size(wish.source, video, gateway), model)
     _check_counts(wish.prompts, gateway)
     _check_ids(wish.prompts)
@@ -68,7 +81,8 @@ async def read_session_request(request: Request, gateway: Gateway) -> tuple[Sess
     prompts = [
         prompt if prompt.prompt_id else prompt.model_copy(update={"prompt_id": new_id()}) for prompt in wish.prompts
     ]
-    return spec, prompts
+    configure = Configure(task=wish.task, vocabulary=wish.vocabulary) if wish.tasks else None
+    return WantedSession(spec, prompts, configure)
 
 
 async def _read_form(request: Request, gateway: Gateway) -> tuple[SessionIn, Video]:
@@ -141,6 +155,7 @@ def _make_spec(wish: SessionIn, video: Video | None, frame_size: tuple[int, int]
         to_frame=wish.to_frame,
         auto_start=wish.auto_start,
         created_at=time.time(),
+        task=list(wish.tasks),
     )
 
 

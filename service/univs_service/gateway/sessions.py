@@ -11,7 +11,7 @@ from univs_service.gateway.openapi import PROBLEMS, form_content
 from univs_service.gateway.session_request import read_session_request
 from univs_service.gateway.state import PRINCIPAL, Gateway, GatewayDependency
 from univs_service.inputs import without_password
-from univs_service.messages import PromptIn, Propagate, RtspSource, Session
+from univs_service.messages import Configure, PromptIn, Propagate, RtspSource, Session
 from univs_service.store.records import SessionState
 
 _logger = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ class Accepted(BaseModel):
 
     session_id: str
     prompt_id: str | None = None
-    is_repeat: bool = Field(default=False, description="the same prompt was sent before; nothing happened")
+    config_id: str | None = None
+    is_repeat: bool = Field(default=False, description="the same was sent before; nothing happened")
 
 
 @router.post(
@@ -41,7 +42,7 @@ class Accepted(BaseModel):
                         "prompts": {"type": "string", "description": "JSON list of prompts"},
                         "options": {
                             "type": "string",
-                            "description": "JSON object of model, from_frame, to_frame, auto_start",
+                            "description": "JSON object of task, vocabulary, model, from_frame, to_frame, auto_start",
                         },
                     },
                     required=["video"],
@@ -51,12 +52,13 @@ class Accepted(BaseModel):
     },
 )
 async def post_session(request: Request, response: Response, gateway: GatewayDependency) -> Session:
-    """Start a session on a stored video, on frames to be pushed, or on a video in the same request.
+    """Start a session on a stored video, on frames to be pushed, or on a video or a still in the same request.
 
     It waits as `queued` until a worker takes it, then runs to its end whether or not anybody listens.
     """
-    spec, prompts = await read_session_request(request, gateway)
-    await gateway.store.create_session(spec, prompts)
+    wanted = await read_session_request(request, gateway)
+    spec = wanted.spec
+    await gateway.store.create_session(spec, wanted.prompts, wanted.configure)
     gateway.metrics.sessions_created.labels(spec.source.kind).inc()
     _logger.info("session created", extra={"session_id": spec.session_id, "source": spec.source.kind})
     response.headers["Location"] = f"/v1/sessions/{spec.session_id}"
@@ -83,6 +85,14 @@ async def post_prompt(session_id: SessionId, prompt: PromptIn, gateway: GatewayD
     state = await _for_command(gateway, session_id)
     is_new, prompt_id = await commands.add_prompt(gateway, state.spec, prompt)
     return Accepted(session_id=session_id, prompt_id=prompt_id, is_repeat=not is_new)
+
+
+@router.post("/{session_id}/config", status_code=202)
+async def post_config(session_id: SessionId, configure: Configure, gateway: GatewayDependency) -> Accepted:
+    """Ask for other tasks, or look for more categories; `config.applied` will tell from which frame on."""
+    state = await _for_command(gateway, session_id)
+    is_new, config_id = await commands.configure(gateway, state.spec, configure)
+    return Accepted(session_id=session_id, config_id=config_id, is_repeat=not is_new)
 
 
 @router.delete("/{session_id}/objects/{object_id}", status_code=204)
@@ -117,6 +127,7 @@ def describe(request: Request, state: SessionState) -> Session:
         status=state.status,
         source=source,
         model=spec.model,
+        task=spec.task,
         weights=state.weights,
         next_frame=state.next_frame,
         num_frames=spec.video.num_frames if spec.video else None,

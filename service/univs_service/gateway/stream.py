@@ -31,6 +31,7 @@ from univs_service.messages import (
     Ack,
     ClientMessage,
     CloseSession,
+    Configure,
     DropFrame,
     FrameCommand,
     Hello,
@@ -240,6 +241,8 @@ class Connection:
                 await self._socket.send(Pong(t=message.t))
             case PromptAdd():
                 await commands.add_prompt(gateway, spec, message.to_prompt())
+            case Configure():
+                await commands.configure(gateway, spec, message)
             case RemoveObject():
                 await commands.remove_object(gateway, spec, message.object_id)
             case Propagate():

@@ -11,6 +11,7 @@ from uuid import uuid4
 from univs_service.errors import (
     ConflictError,
     FrameOutOfOrderError,
+    InvalidInputError,
     OverloadedError,
     PromptConflictError,
     SessionEndedError,
@@ -22,7 +23,9 @@ from univs_service.messages import (
     AddPrompt,
     CloseSession,
     Command,
+    Configure,
     DropFrame,
+    FieldError,
     FrameDropped,
     PromptIn,
     Propagate,
@@ -108,17 +111,23 @@ class GatewayStore:
 
     # --- sessions --------------------------------------------------------------------------------------------
 
-    async def create_session(self, spec: SessionSpec, prompts: Sequence[PromptIn]) -> None:
+    async def create_session(
+        self, spec: SessionSpec, prompts: Sequence[PromptIn], configure: Configure | None = None
+    ) -> None:
         """Make a session with its first prompts and let it wait for a worker; whole or not at all.
 
+        Args:
+            spec: of the session.
+            prompts: on single objects.
+            configure: what is asked of it besides; None for prompted objects alone.
         Raises:
             OverloadedError: when too many sessions wait already.
         """
         is_push = spec.video is None
-        is_started = spec.auto_start and (bool(prompts) or is_push)
-        commands: list[tuple[Command, str]] = [
-            (AddPrompt(prompt=prompt), prompt.prompt_id or uuid4().hex) for prompt in prompts
-        ]
+        names = _names(configure)
+        is_started = spec.auto_start and (bool(prompts) or bool(names) or is_push)
+        commands: list[tuple[Command, str]] = [] if configure is None else [(configure, uuid4().hex)]
+        commands += [(AddPrompt(prompt=prompt), prompt.prompt_id or uuid4().hex) for prompt in prompts]
         if is_started:
             commands.append((_start(spec), uuid4().hex))
         ttl_ms = 0 if is_started and not is_push else self._ttl_ms
@@ -131,6 +140,7 @@ class GatewayStore:
         arguments: list[Any] = [  # str and int, as redis-py takes them
             spec.session_id, spec.model_dump_json(), spec.model, spec.from_frame,
             self._settings.max_queued_sessions, ttl_ms, int(is_started), len(prompts),
+            int(names == "brings"),
         ]  # fmt: skip
         for command, request_id in commands:
             body = command.model_dump_json()
@@ -154,11 +164,14 @@ class GatewayStore:
         Returns:
             Whether it is new; False for a repeat.
         Raises:
-            UnknownSessionError, SessionEndedError, PromptConflictError, TooManyError, FrameOutOfOrderError
+            UnknownSessionError, SessionEndedError, PromptConflictError, TooManyError, FrameOutOfOrderError,
+            InvalidInputError
         """
         session_id = spec.session_id
         if isinstance(command, AddPrompt):
             request_id = command.prompt.prompt_id
+        elif isinstance(command, Configure):
+            request_id = command.config_id
         needs_id = not isinstance(command, _FRAMES)  # frames are recognised by their number
         body = command.model_dump_json()
         reason = command.reason if isinstance(command, CloseSession) else ""
@@ -175,9 +188,10 @@ class GatewayStore:
                     args=[
                         session_id, command.type, (request_id or uuid4().hex) if needs_id else "", _digest(body),
                         body, _object_id(command), self._settings.max_objects, self._settings.max_prompts,
-                        _start(spec).model_dump_json() if spec.auto_start else "", int(spec.video is None),
+                        _start(spec).model_dump_json() if _starts(spec, command) else "", int(spec.video is None),
                         command.frame_index if isinstance(command, _FRAMES) else 0, closed.model_dump_json(),
                         round(self._settings.results_retention_s * 1000), dropped.model_dump_json(),
+                        _names(command),
                     ],
                 )
             )  # fmt: skip
@@ -196,8 +210,8 @@ class GatewayStore:
                 )
             case ["CONFLICT"]:
                 raise PromptConflictError(
-                    "expected a prompt_id that is new or was sent with this very prompt before; "
-                    "send the changed prompt under a new prompt_id"
+                    "expected an id that is new or was sent with this very prompt or configuration before; "
+                    "send what has changed under a new prompt_id or config_id"
                 )
             case ["MANY_OBJECTS"]:
                 raise TooManyError(
@@ -209,6 +223,8 @@ class GatewayStore:
                     f"expected at most {self._settings.max_prompts} prompts in a session, got one more; "
                     "start another session"
                 )
+            case ["NO_NAMES"]:
+                raise no_names()
             case ["ORDER", expected]:
                 assert isinstance(command, _FRAMES)
                 raise FrameOutOfOrderError(
@@ -338,6 +354,27 @@ def unknown_session(session_id: str) -> UnknownSessionError:
         f"expected the id of a session, got {session_id!r}, which never existed or has expired; "
         "start one with POST /v1/sessions"
     )
+
+
+def no_names() -> InvalidInputError:
+    """Make the error for a task about categories in a session that knows none."""
+    return InvalidInputError(
+        "expected names of categories for vis, vss and vps, got none; give `vocabulary`: the name of one "
+        "(GET /v1/models lists them), or a list of names",
+        errors=[FieldError(loc=["vocabulary"], msg="must be given with such a task")],
+    )
+
+
+def _names(command: Command | None) -> str:
+    """Say what a configuration has to do with names, as the scripts take it."""
+    if not isinstance(command, Configure):
+        return ""
+    return "brings" if command.vocabulary is not None else "needs" if command.needs_names else ""
+
+
+def _starts(spec: SessionSpec, command: Command) -> bool:
+    """Say whether a session that waits for something to do may start with this."""
+    return spec.auto_start and (not isinstance(command, Configure) or command.needs_names)
 
 
 def _start(spec: SessionSpec) -> Propagate:

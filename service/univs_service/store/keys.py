@@ -41,6 +41,7 @@ SESSION_FIELDS = (
     "next_push",  # number of pushed frames so far
     "is_input_ended",  # 1 once no frame can be pushed any more
     "num_prompts",  # prompts in the log
+    "has_names",  # 1 once a configuration in the log named categories
     "last_seq",  # newest published event
     "next_frame",  # first frame without a terminal event
     "num_objects",

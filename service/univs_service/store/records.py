@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from univs_service.messages import Command, Problem, SessionStatus, Source, Video, Weights
+from univs_service.messages import Command, Problem, SessionStatus, Source, Task, Video, Weights
 
 ENDED = frozenset({SessionStatus.DONE, SessionStatus.FAILED, SessionStatus.CLOSED})
 
@@ -23,6 +23,7 @@ class SessionSpec(BaseModel):
     to_frame: int | None
     auto_start: bool
     created_at: float
+    task: list[Task] = []
 
 
 class SessionState(BaseModel):

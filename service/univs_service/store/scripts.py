@@ -26,7 +26,7 @@ end
 """
 
 # KEYS admit waiting session log seen objects [video users]
-# ARGV id spec model from_frame max_queued ttl_ms is_started num_prompts,
+# ARGV id spec model from_frame max_queued ttl_ms is_started num_prompts has_names,
 #      then for each command: id, digest, json, object
 # -> OK | EXISTS | FULL <waiting sessions>
 CREATE = (
@@ -35,7 +35,7 @@ CREATE = (
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'EXISTS'} end
 local waiting = redis.call('XLEN', KEYS[1])
 if waiting >= tonumber(ARGV[5]) then return {'FULL', waiting} end
-for a = 9, #ARGV, 4 do
+for a = 10, #ARGV, 4 do
   redis.call('XADD', KEYS[4], '*', 'c', ARGV[a + 2])
   redis.call('HSET', KEYS[5], ARGV[a], ARGV[a + 1])
   if ARGV[a + 3] ~= '' then redis.call('SADD', KEYS[6], ARGV[a + 3]) end
@@ -43,7 +43,7 @@ end
 local admit_id = redis.call('XADD', KEYS[1], '*', 'session', ARGV[1], 'model', ARGV[3])
 redis.call('HSET', KEYS[3], 'spec', ARGV[2], 'status', 'queued', 'admit_id', admit_id, 'epoch', 0,
   'takeovers', 0, 'owner', '', 'is_started', ARGV[7], 'next_push', 0, 'is_input_ended', 0, 'num_prompts', ARGV[8],
-  'last_seq', 0, 'next_frame', ARGV[4], 'num_objects', 0, 'connections', 0)
+  'has_names', ARGV[9], 'last_seq', 0, 'next_frame', ARGV[4], 'num_objects', 0, 'connections', 0)
 if ARGV[6] ~= '0' then redis.call('ZADD', KEYS[2], now_ms() + ARGV[6], ARGV[1]) end
 if KEYS[7] then redis.call('SADD', KEYS[7], ARGV[1]) end
 return {'OK'}
@@ -52,10 +52,10 @@ return {'OK'}
 
 # KEYS admit waiting session log seen objects out control
 # ARGV id kind request_id digest json object max_objects max_prompts start_json is_push frame_index
-#      closed_event retention_ms dropped_event; a session that no worker has seen is closed here, each of its
-#      frames dropped first
+#      closed_event retention_ms dropped_event names; a session that no worker has seen is closed here, each of its
+#      frames dropped first. `names` of a config: `brings` some, `needs` some that an earlier one brought, or nothing
 # -> OK | REPEAT | UNKNOWN | ENDED <status> | CONFLICT | MANY_OBJECTS | MANY_PROMPTS
-#    | ORDER <expected> | INPUT_ENDED
+#    | ORDER <expected> | INPUT_ENDED | NO_NAMES
 APPEND = (
     _IS_ENDED
     + _EXPIRE_ALL
@@ -94,6 +94,9 @@ if kind == 'prompt.add' then
   end
   redis.call('SADD', KEYS[6], ARGV[6])
   redis.call('HINCRBY', KEYS[3], 'num_prompts', 1)
+elseif kind == 'config' then
+  if ARGV[15] == 'needs' and redis.call('HGET', KEYS[3], 'has_names') ~= '1' then return {'NO_NAMES'} end
+  if ARGV[15] == 'brings' then redis.call('HSET', KEYS[3], 'has_names', 1) end
 elseif kind == 'object.remove' then
   redis.call('SREM', KEYS[6], ARGV[6])
 elseif kind == 'frame.push' or kind == 'frame.refuse' or kind == 'frame.drop' then
@@ -109,7 +112,8 @@ end
 redis.call('XADD', KEYS[4], '*', 'c', ARGV[5])
 if request ~= '' then redis.call('HSET', KEYS[5], request, ARGV[4]) end
 local starts = kind == 'propagate'
-if kind == 'prompt.add' and ARGV[9] ~= '' and redis.call('HGET', KEYS[3], 'is_started') == '0' then
+local is_work = kind == 'prompt.add' or kind == 'config'
+if is_work and ARGV[9] ~= '' and redis.call('HGET', KEYS[3], 'is_started') == '0' then
   redis.call('XADD', KEYS[4], '*', 'c', ARGV[9])
   starts = true
 end
