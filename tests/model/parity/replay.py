@@ -7,38 +7,48 @@ logits next to zero only.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 from unittest.mock import patch
 
 import torch
+from tests.model.parity.report import ATTENTION, Comparison, note
 from torch import Tensor
 
 from univs.layers.attention import AttentionLayer, KeyValue
 from univs.mask_decoder import decoder
 from univs.mask_decoder.image_attention import attend_image
 from univs.mask_decoder.separation import QueryGroup
-from univs.types import Prediction
 
 _NEXT_TO_ZERO = 1e-4
+Answer = TypeVar("Answer")
 
 
-def replayed(decode: Callable[[torch.dtype], Prediction]) -> Prediction:
-    """Decode in float32 with the attention masks of float64; its own may differ next to zero only."""
+def replayed(decode: Callable[[torch.dtype], Answer], fixture: str) -> Answer:
+    """Decode in float32 with the attention masks of float64; its own may differ next to zero only.
+
+    Of the fixture it is noted how many cells of the masks turn, and how far from zero the farthest of them was.
+    """
     recorded: list[Tensor] = []
+    largest, num_turned, num_cells = 0.0, 0, 0
 
     def record(layer: AttentionLayer, group: QueryGroup, image: KeyValue, logits: Tensor) -> QueryGroup:
         recorded.append(logits)
         return attend_image(layer, group, image, logits)
 
     def replay(layer: AttentionLayer, group: QueryGroup, image: KeyValue, logits: Tensor) -> QueryGroup:
+        nonlocal largest, num_turned, num_cells
         truth = next(upcoming)
-        turned = truth[(logits >= 0) != (truth >= 0)]
-        assert turned.numel() == 0 or turned.abs().max() <= _NEXT_TO_ZERO
+        turned = truth[(logits >= 0) != (truth >= 0)].abs()
+        num_turned, num_cells = num_turned + turned.numel(), num_cells + truth.numel()
+        largest = max([largest, *turned.tolist()])
+        assert largest <= _NEXT_TO_ZERO
         return attend_image(layer, group, image, torch.where(truth >= 0, 1.0, -1.0))
 
     with patch.object(decoder, "attend_image", record):
         decode(torch.float64)
     upcoming = iter(recorded)
     with patch.object(decoder, "attend_image", replay):
-        prediction = decode(torch.float32)
+        answer = decode(torch.float32)
     assert next(upcoming, None) is None, "as many layers in both runs"
-    return prediction
+    note(Comparison(fixture, ATTENTION, largest, num_cells - num_turned, num_cells))
+    return answer

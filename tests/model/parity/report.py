@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 REPLAYED = "float32-replayed"  # in float32, but for the attention masks, which are those of the float64 run
+# Cells of attention masks in that run: those that float32 would decide as float64 did; the error is the logit farthest
+# from zero at which it would not.
+ATTENTION = "attention-cells"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Comparison:
     """One tensor of ours beside one of a fixture."""
 
     fixture: str
-    kind: str  # how ours was computed: float64, float32, or `REPLAYED`
+    kind: str  # how ours was computed: float64, float32, or `REPLAYED`; or `ATTENTION`
     error: float  # the larger of: relative error, and largest error over the largest entry
     num_close: int  # entries within 1e-3 max(1, rms)
     num_entries: int
@@ -63,8 +66,9 @@ def table(comparisons: Iterable[Comparison], expected: Iterable[str]) -> str:
         of[comparison.fixture].append(comparison)
     lines = [
         "| fixture | max relative error, float64 | within tolerance, float32 | mask IoU (worst), float32 "
-        "| within tolerance, float32 with the attention masks of float64 | mask IoU (worst) | comparisons |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| within tolerance, float32 with the attention masks of float64 | mask IoU (worst) "
+        "| attention cells that float32 turns (largest logit) | comparisons |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in sorted(of):
         double = [comparison.error for comparison in of[name] if comparison.kind == "float64"]
@@ -72,7 +76,8 @@ def table(comparisons: Iterable[Comparison], expected: Iterable[str]) -> str:
             f"{max(double):.1e}" if double else "not compared",
             *_shares(of[name], "float32", "not compared"),
             *_shares(of[name], REPLAYED, ""),
-            str(len(of[name])),
+            _turned(of[name]),
+            str(sum(comparison.kind != ATTENTION for comparison in of[name])),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -87,3 +92,13 @@ def _shares(comparisons: Sequence[Comparison], kind: str, nothing: str) -> tuple
     if not ious:
         return share, ""
     return share, f"{min(iou.together for iou in ious):.4f} ({min(iou.worst for iou in ious):.4f})"
+
+
+def _turned(comparisons: Sequence[Comparison]) -> str:
+    """Say how many cells of attention masks float32 decides otherwise, of how many, and how far from zero."""
+    found = [comparison for comparison in comparisons if comparison.kind == ATTENTION]
+    if not found:
+        return ""
+    cells = sum(comparison.num_entries for comparison in found)
+    turned = cells - sum(comparison.num_close for comparison in found)
+    return f"{turned} of {cells:,} ({max(comparison.error for comparison in found):.0e})"

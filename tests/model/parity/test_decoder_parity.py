@@ -37,15 +37,16 @@ def decode(prompts: PromptQueries | None, table: Tensor, *, name: str = "r50", a
     return network(name, table.dtype).decode(features, prompts, use_learnable=True, class_table=table, options=options)
 
 
-def assert_as_published(decode: Decode, fixture: dict[str, Tensor]) -> None:
+def assert_as_published(decode: Decode, name: str) -> None:
     """Compare three runs.
 
     On its own, float32 decides otherwise about a cell with a logit of 1e-6 here and there (see `replay`), after which
     all learnable queries differ by more than rounding; so its entries are noted, and its masks are compared.
     """
+    fixture = read(name)
     for got, expected, _ in beside(decode(torch.float64), fixture):
         assert_equal(got, expected)
-    for prediction, kind in ((replayed(decode), REPLAYED), (decode(torch.float32), "float32")):
+    for prediction, kind in ((replayed(decode, name), REPLAYED), (decode(torch.float32), "float32")):
         for got, expected, is_mask in beside(prediction, fixture):
             iou = mask_iou(got, expected) if is_mask else None
             comparison = replace(compare(got, expected), kind=kind, mask_iou=iou)
@@ -96,11 +97,11 @@ def over_the_clip(tokens: VisualTokens) -> VisualTokens:
 
 
 def test_learnable_queries_decode_as_published() -> None:
-    assert_as_published(lambda dtype: decode(None, class_table(dtype)), read("decoder_learn"))
+    assert_as_published(lambda dtype: decode(None, class_table(dtype)), "decoder_learn")
 
 
 def test_learnable_queries_on_swin_decode_as_published() -> None:
-    assert_as_published(lambda dtype: decode(None, class_table(dtype), name="swint"), read("decoder_learn_swint"))
+    assert_as_published(lambda dtype: decode(None, class_table(dtype), name="swint"), "decoder_learn_swint")
 
 
 @pytest.mark.parametrize("initial_query", InitialQuery)
@@ -116,7 +117,7 @@ def test_masks_as_prompts_decode_as_published(initial_query: InitialQuery) -> No
         )
         return decode(prompts, class_table(dtype))
 
-    assert_as_published(prompted, read("decoder_visual"))
+    assert_as_published(prompted, "decoder_visual")
 
 
 def test_category_names_decode_as_published() -> None:
@@ -126,7 +127,7 @@ def test_category_names_decode_as_published() -> None:
         prompts = network("r50", dtype).text_queries.categories(clip("r50", dtype), names, nothing)
         return decode(prompts, class_table(dtype))
 
-    assert_as_published(prompted, read("decoder_category_text"))
+    assert_as_published(prompted, "decoder_category_text")
 
 
 def expressions(dtype: torch.dtype) -> tuple[PromptQueries, Tensor]:
@@ -142,7 +143,7 @@ def test_expressions_decode_as_published() -> None:
         prompts, sentences = expressions(dtype)
         return decode(prompts, sentences, average=True)
 
-    assert_as_published(prompted, read("decoder_text"))
+    assert_as_published(prompted, "decoder_text")
 
 
 def test_expressions_with_earlier_masks_decode_as_published() -> None:
@@ -166,4 +167,4 @@ def test_expressions_with_earlier_masks_decode_as_published() -> None:
         )
         return decode(replace(prompts, tokens=joined), sentences, average=True)
 
-    assert_as_published(prompted, read("decoder_text_plus_prev_masks"))
+    assert_as_published(prompted, "decoder_text_plus_prev_masks")

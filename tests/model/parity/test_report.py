@@ -1,6 +1,6 @@
 import torch
 from tests.model.parity.fixtures import compare, mask_iou
-from tests.model.parity.report import REPLAYED, Comparison, MaskIou, table
+from tests.model.parity.report import ATTENTION, REPLAYED, Comparison, MaskIou, table
 
 
 def test_a_comparison_survives_as_text() -> None:
@@ -16,10 +16,11 @@ def test_the_table_shows_the_worst_and_what_is_missing() -> None:
             Comparison("a", "float64", 3e-8, 5, 5),
             Comparison("a", "float32", 1e-3, 1, 4, MaskIou(0.99, 0.5)),
             Comparison("a", REPLAYED, 1e-6, 4, 4),
+            Comparison("a", ATTENTION, 2e-6, 1998, 2000),
         ],
         ["a", "b"],
     )
-    assert "| a | 3.0e-08 | 25.00% | 0.9900 (0.5000) | 100.00% |  | 4 |" in text
+    assert "| a | 3.0e-08 | 25.00% | 0.9900 (0.5000) | 100.00% |  | 2 of 2,000 (2e-06) | 4 |" in text
     assert "| b | not compared | not compared |" in text
 
 
