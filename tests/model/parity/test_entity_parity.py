@@ -10,7 +10,8 @@ import pytest
 import torch
 from tests.model.parity.fixtures import FOLDER, assert_close, assert_equal, compare, mask_iou, needs_fixtures, read
 from tests.model.parity.network import class_table, network
-from tests.model.parity.report import note
+from tests.model.parity.replay import replayed
+from tests.model.parity.report import REPLAYED, note
 from tests.model.parity.test_stream_parity import OUTPUT, SIZE, unpacked
 from torch import Tensor
 
@@ -115,8 +116,7 @@ def assert_states_equal(found: Recorded, fixture: dict[str, Tensor]) -> None:
     assert_equal(found.logits[-1][:3, :, :height, :width], fixture["final_mask_logits_first3"])
 
 
-@cache
-def vis(dtype: torch.dtype = torch.float64) -> Recorded:
+def follow_vis(dtype: torch.dtype) -> Recorded:
     options = recorded(released_vis())
     detection = replace(options.detection, max_candidates=20, box_overlap=1.01, first_score=0.62, later_score=0.1)
     following = replace(options.following, minimum_share=0.05)
@@ -124,13 +124,22 @@ def vis(dtype: torch.dtype = torch.float64) -> Recorded:
     return Recorded(vocabulary(YTVIS21), options, Answer.INSTANCES, "frames_cut_uint8", dtype)
 
 
-@cache
-def vps(dtype: torch.dtype = torch.float64) -> Recorded:
+def follow_vps(dtype: torch.dtype) -> Recorded:
     options = recorded(released_vps())
     detection = replace(options.detection, box_overlap=1.01, first_score=0.67, later_score=0.2)
     panoptic = replace(options.panoptic, minimum_share=0.1)
     options = replace(options, detection=detection, panoptic=panoptic)
     return Recorded(vipseg(), options, Answer.PANOPTIC, "frames_cut_uint8", dtype)
+
+
+@cache
+def vis(dtype: torch.dtype = torch.float64) -> Recorded:
+    return follow_vis(dtype)
+
+
+@cache
+def vps(dtype: torch.dtype = torch.float64) -> Recorded:
+    return follow_vps(dtype)
 
 
 def test_instances_of_a_video_are_followed_as_published() -> None:
@@ -248,6 +257,28 @@ def test_entities_are_followed_as_published_in_single_precision(
     iou = mask_iou(logits, expected)
     note(replace(compare(logits, expected), mask_iou=iou))
     assert iou.together >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "follow"), [("e2e_vis", follow_vis), ("e2e_vps", follow_vps)], ids=["vis", "vps"])
+def test_with_the_attention_masks_of_double_precision_streams_are_as_published(
+    name: str, follow: Callable[[torch.dtype], Recorded]
+) -> None:
+    fixture, found = read(name), replayed(follow, name)
+    for window in range(3):
+        expected = (f"clip{window}_{kind}" for kind in ("quality", "embds_last", "logits_mean"))
+        got = (found.qualities[window].float(), found.looks[window], found.categories[window])
+        for one, key in zip(got, expected, strict=True):
+            assert_replayed(one, fixture[key])
+    assert_replayed(found.logits[-1][:3, :, : SIZE[0], : SIZE[1]], fixture["final_mask_logits_first3"], is_mask=True)
+
+
+def assert_replayed(got: Tensor, expected: Tensor, *, is_mask: bool = False) -> None:
+    iou = mask_iou(got, expected) if is_mask else None
+    comparison = replace(compare(got, expected), kind=REPLAYED, mask_iou=iou)
+    note(comparison)
+    assert comparison.num_close >= 0.99 * comparison.num_entries
+    assert iou is None or iou.together >= 0.995
 
 
 def test_a_video_is_divided_into_segments_as_published_in_single_precision() -> None:
