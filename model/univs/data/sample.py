@@ -51,14 +51,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training clip: pictures, masks of its objects, a simulated prompt for each in the first frame."""
+    """One training clip: pictures, masks of its objects, a simulated prompt for each.
+
+    Prompts lie in the first frame, but for the training stages, where their `frame_index` may be any of the clip's.
+    """
 
     images: Tensor  # uint8 [T, 3, H, W]
     frame_indices: Tensor  # int64 [T]
     masks: Tensor  # bool [O, T, H, W]
     category_ids: Tensor  # int64 [O]
     texts: tuple[str, ...]  # [O], each names its object alone; "" where no text does
-    prompts: tuple[VisualPrompt, ...]  # [O]; `object_id` is the row, `frame_index` the first of `frame_indices`
+    prompts: tuple[VisualPrompt, ...]  # [O]; `object_id` is the row, `frame_index` one of `frame_indices`
     vocabulary: tuple[str, ...]
     is_exhaustive: bool
     absent_names: tuple[str, ...] = ()  # names of the vocabulary that surely are not in the clip
