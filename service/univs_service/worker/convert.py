@@ -13,11 +13,23 @@ from univs.types import (
     PointPrompt,
     Prompt,
     ScribblePrompt,
+    Segment,
+    SegmentMap,
     TextPrompt,
 )
+from univs.vocabularies import Vocabulary
 from univs.weights import WeightsInfo
 from univs_service import errors
-from univs_service.messages import FrameResultEvent, ObjectResult, Problem, PromptIn, RleMask, Weights
+from univs_service.messages import (
+    FrameResultEvent,
+    ObjectResult,
+    Problem,
+    PromptIn,
+    RleMask,
+    SegmentMapResult,
+    SegmentResult,
+    Weights,
+)
 from univs_service.worker.event_log import UNNUMBERED
 
 UNTRAINED = "untrained"
@@ -64,8 +76,17 @@ def prompt_from_message(message: PromptIn, frame_size: tuple[int, int]) -> Promp
     return TextPrompt(object_id, message.text, frame_index)
 
 
-def result_to_event(result: FrameResult, run_id: int, weights: str) -> FrameResultEvent:
-    """Turn the answers for one frame into its event."""
+def result_to_event(
+    result: FrameResult, run_id: int, weights: str, words: Vocabulary | None = None
+) -> FrameResultEvent:
+    """Turn the answers for one frame into its event.
+
+    Args:
+        result: of the frame.
+        run_id: of the run it belongs to.
+        weights: in one word, as `weights_label` gives it.
+        words: the categories that were looked for; needed where entities or segments are in the result.
+    """
     return FrameResultEvent(
         seq=UNNUMBERED,
         run_id=run_id,
@@ -74,7 +95,9 @@ def result_to_event(result: FrameResult, run_id: int, weights: str) -> FrameResu
         time_base=f"{result.time_base.numerator}/{result.time_base.denominator}",
         size=result.size,
         weights=weights,
-        objects=[_object_result(mask) for mask in result.objects],
+        objects=[_object_result(mask, words) for mask in result.objects],
+        semantic=_segment_map(result.semantic, words),
+        panoptic=_segment_map(result.panoptic, words),
     )
 
 
@@ -101,8 +124,9 @@ def problem_of(error: Exception) -> Problem:
     ).to_problem()
 
 
-def _object_result(result: MaskResult) -> ObjectResult:
+def _object_result(result: MaskResult, words: Vocabulary | None) -> ObjectResult:
     x, y, width, height = rle.to_bbox(result.mask)
+    row = None if words is None or result.label not in words.names else words.names.index(result.label)
     return ObjectResult(
         object_id=result.object_id,
         score=round(result.score, 4),
@@ -112,8 +136,33 @@ def _object_result(result: MaskResult) -> ObjectResult:
         area_fraction=round(result.area_fraction, 6),
         bbox=(int(x), int(y), int(width), int(height)),
         label=result.label,
+        category_id=None if words is None or row is None else words.category_ids[row],
+        is_thing=None if words is None or row is None else words.is_thing[row],
         revision=result.revision,
         mask=RleMask(size=result.mask.size, counts=result.mask.counts),
+    )
+
+
+def _segment_map(found: SegmentMap | None, words: Vocabulary | None) -> SegmentMapResult | None:
+    if found is None:
+        return None
+    assert words is not None, "a map is of the categories that were looked for"
+    return SegmentMapResult(segments_info=[_segment(segment, words) for segment in found.segments])
+
+
+def _segment(segment: Segment, words: Vocabulary) -> SegmentResult:
+    x, y, width, height = rle.to_bbox(segment.mask)
+    return SegmentResult(
+        id=segment.segment_id,
+        object_id=segment.object_id,
+        category_id=words.category_ids[segment.class_index],
+        label=segment.label,
+        is_thing=segment.is_thing,
+        score=round(segment.score, 4),
+        area=rle.area(segment.mask),
+        area_fraction=round(segment.area_fraction, 6),
+        bbox=(int(x), int(y), int(width), int(height)),
+        mask=RleMask(size=segment.mask.size, counts=segment.mask.counts),
     )
 
 

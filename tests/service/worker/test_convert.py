@@ -15,8 +15,11 @@ from univs.types import (
     ObjectState,
     PointPrompt,
     ScribblePrompt,
+    Segment,
+    SegmentMap,
     TextPrompt,
 )
+from univs.vocabularies import Vocabulary
 from univs_service.errors import InvalidInputError, SessionEndedError
 from univs_service.messages import PromptIn, RleMask
 from univs_service.worker.convert import problem_of, prompt_from_message, result_to_event
@@ -83,3 +86,21 @@ def test_errors_become_problems(error: Exception, code: str) -> None:
 
 def test_our_own_mistakes_stay_in_our_log() -> None:
     assert "secret" not in problem_of(RuntimeError("secret")).detail
+
+
+def test_entities_and_segments_bear_the_ids_of_their_data_set() -> None:
+    words = Vocabulary.of_names(["cat", "sky"], is_thing=[True, False], category_ids=[17, 187])
+    mask = np.zeros(SIZE, dtype=np.bool_)
+    mask[10:30, 50:120] = True
+    encoded = rle.encode(mask)
+    cat = MaskResult(7, 5, 0.75, 0.5, ObjectState.VISIBLE, 0.07, 0, "cat", encoded)
+    prompted = MaskResult(8, 5, 0.75, 0.5, ObjectState.VISIBLE, 0.07, 1, None, encoded)
+    sky = Segment(3, None, 1, "sky", False, 0.5, 0.07, encoded)
+    found = FrameResult(5, 0, Fraction(1, 24), SIZE, (cat, prompted), None, SegmentMap(SIZE, (sky,)))
+    event = result_to_event(found, 1, "nano", words)
+    assert [(each.category_id, each.is_thing) for each in event.objects] == [(17, True), (None, None)]
+    assert event.semantic is None
+    assert event.panoptic is not None
+    (segment,) = event.panoptic.segments_info
+    assert (segment.id, segment.category_id, segment.label, segment.is_thing) == (3, 187, "sky", False)
+    assert (segment.area, segment.bbox, segment.mask.counts) == (1400, (50, 10, 70, 20), encoded.counts)
