@@ -143,6 +143,7 @@ class MaskResult:
     revision: int
     label: str | None
     mask: Rle  # at the size of the frame
+    class_index: int | None = None  # row of the vocabulary; None for objects that were prompted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ def object_mask(mask_logits: Tensor, framing: Framing) -> Tensor:
 
 
 def mask_result(
-    track: Track, frame_index: int, mask: Tensor, *, score: float, presence: float, state: ObjectState
+    track: Track,
+    frame_index: int,
+    mask: Tensor,
+    *,
+    score: float,
+    presence: float,
+    state: ObjectState,
+    class_index: int | None = None,
 ) -> MaskResult:
     """Say what is known of one object in one frame.
 
@@ -25,6 +32,7 @@ def mask_result(
         score: how good the mask is believed to be, in [0, 1].
         presence: how sure that the object is in the frame, in [0, 1].
         state: visible, occluded or lost.
+        class_index: row of the vocabulary, for an object that was found by its category.
     """
     encoded = rle.encode(mask)
     return MaskResult(
@@ -37,4 +45,5 @@ def mask_result(
         revision=track.revision,
         label=track.label,
         mask=encoded,
+        class_index=class_index,
     )

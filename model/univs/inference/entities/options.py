@@ -3,10 +3,12 @@
 `docs/entities.md` lists them with their reasons. Source of the published ones: SPEC sections 9 and 10.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from univs.inference.options import SHORT_SIDE_PX, InferenceOptions, Isolation, Judge, paper, released_vos
+from univs.types import Compat
 
 
 class Answer(StrEnum):
@@ -227,6 +229,32 @@ class EntityOptions:
 def paper_entities(short_side_px: int = SHORT_SIDE_PX) -> EntityOptions:
     """Give our own semantics: one frame a step, a detection every third, entities that never influence each other."""
     return EntityOptions(inference=paper(short_side_px))
+
+
+def entity_options_for(
+    compat: Compat, answers: Collection[Answer], short_side_px: int | None = None, *, is_still: bool = False
+) -> EntityOptions:
+    """Give the settings by which weights of either semantics find entities.
+
+    The published code has settings for each task; of several answers the one that says most decides.
+
+    Args:
+        compat: what the weights say, `univs.weights.WeightsInfo.compat`.
+        answers: what is asked for first.
+        short_side_px: of the picture that the network sees; the semantics' own when left out.
+        is_still: the video is one picture.
+    """
+    if compat is Compat.PAPER:
+        options = paper_entities()
+    elif is_still:
+        options = released_image_panoptic() if Answer.PANOPTIC in answers else released_image()
+    elif Answer.PANOPTIC in answers:
+        options = released_vps()
+    else:
+        options = released_vis() if Answer.INSTANCES in answers else released_vss()
+    if short_side_px is None:
+        return options
+    return replace(options, inference=replace(options.inference, short_side_px=short_side_px))
 
 
 def released_vis() -> EntityOptions:

@@ -40,6 +40,9 @@ class EntitySegmenter:
         frame_size: (height, width) of every frame, in pixels.
         answers: what is given for each frame; may be changed while the video runs.
         options: how; our own semantics when left out.
+
+    Attributes:
+        reserved_ids: ids that entities do not get, for objects that are not ours; may be changed while the video runs.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class EntitySegmenter:
         self.vocabulary = vocabulary
         self.options = options or paper_entities()
         self.answers = frozenset(answers)
+        self.reserved_ids: frozenset[int] = frozenset()
         inference = self.options.inference
         self.framing = Framing.fit(frame_size, inference.short_side_px, inference.long_side_max_px)
         self.memory = VideoMemory.open(model, inference, self.framing)
@@ -110,6 +114,20 @@ class EntitySegmenter:
         if self.state.num_windows or len(self._window) or frame_index < self._window.next_frame:
             raise ValueError(f"can only skip forward before the first frame is given, from {self._window.next_frame}")
         self._window.next_frame = frame_index
+
+    def forget_entities(self) -> None:
+        """Follow nothing any more, as when nobody asks; ids of entities and segments go on counting.
+
+        Raises:
+            ValueError: while frames wait for their answer: `finish` gives it first.
+        """
+        if self.state.waiting or len(self._window):
+            raise ValueError(f"expected no frame to wait, got {len(self.state.waiting) + len(self._window)}")
+        for entity in self.entities:
+            if entity.object_id in self.memory.pool.object_ids:
+                self.memory.pool.forget(entity.object_id)
+        self.state = StreamState(ledger=self.state.ledger, next_id=self.state.next_id)
+        self._found = None
 
     def resume(self, state: StreamState, pool: MemoryPool, first_frame: int, num_known: int) -> None:
         """Take over a state that was saved; `univs.inference.entities.snapshot` is the caller.
@@ -209,8 +227,16 @@ class EntitySegmenter:
         same = arrival.recognise(self.entities, found) if self.state.entities else []
         self._make_room()
         for row in arrival.new_rows(self.entities, found, same, is_first=is_first):
-            self.state.entities[self.state.next_id] = arrival.begin(self.state.next_id, found, row)
-            self.state.next_id += 1
+            object_id = self._take_id()
+            self.state.entities[object_id] = arrival.begin(object_id, found, row)
+
+    def _take_id(self) -> int:
+        """Give the next id that is not reserved."""
+        object_id = self.state.next_id
+        while object_id in self.reserved_ids:
+            object_id += 1
+        self.state.next_id = object_id + 1
+        return object_id
 
     def _make_room(self) -> None:
         """When no more can be followed, forget those that are lost: as new ones they would come back with new ids."""
@@ -282,7 +308,9 @@ class EntitySegmenter:
         )
         presence = min(1.0, track.presence) if is_visible else 0.0
         score = float(scores[class_index]) * presence
-        return mask_result(track, frame_index, mask, score=score, presence=presence, state=state)
+        return mask_result(
+            track, frame_index, mask, score=score, presence=presence, state=state, class_index=class_index
+        )
 
     def _panoptic(self, num_frames: int) -> list[SegmentMap] | None:
         if Answer.PANOPTIC not in self.answers:

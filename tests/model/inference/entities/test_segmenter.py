@@ -28,6 +28,8 @@ from univs.inference.entities.options import (
     Ranking,
     SemanticResize,
     SemanticSource,
+    entity_options_for,
+    paper_entities,
     released_image,
     released_image_panoptic,
     released_vis,
@@ -36,8 +38,8 @@ from univs.inference.entities.options import (
 )
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.vocabulary import EncodedVocabulary
-from univs.inference.options import Isolation
-from univs.types import Clip, FrameResult
+from univs.inference.options import SHORT_SIDE_PX, Isolation
+from univs.types import Clip, Compat, FrameResult
 from univs.vocabularies import Vocabulary
 
 PAPER = credulous()
@@ -290,6 +292,63 @@ def test_frames_that_cannot_be_had_are_left_out(options: EntityOptions) -> None:
         results += segmenter.step(Clip(tuple(frames(index, index + 1))))
     results += segmenter.finish()
     assert [result.frame_index for result in results] == given
+
+
+def test_reserved_ids_are_left_out_and_change_nothing_else() -> None:
+    plain, other = opened(PAPER), opened(PAPER)
+    other.reserved_ids = frozenset({1, 3, 4})
+    before, after = run(plain, 3), run(other, 3)
+    names = dict(zip(plain.object_ids, other.object_ids, strict=True))
+    assert list(names.items())[:3] == [(1, 2), (2, 5), (3, 6)]
+    for first, second in zip(before, after, strict=True):
+        assert [(names[one.object_id], one.mask) for one in first.objects] == [
+            (one.object_id, one.mask) for one in second.objects
+        ]
+
+
+@pytest.mark.parametrize("options", [PAPER, short(VIS)], ids=["paper", "vis"])
+def test_a_stream_that_rests_goes_on_counting_where_it_stopped(options: EntityOptions) -> None:
+    segmenter = opened(options)
+    run(segmenter, 4)
+    known = set(segmenter.object_ids)
+    segments = set(segmenter.state.ledger.of_thing.values())
+    segmenter.forget_entities()
+    assert (segmenter.object_ids, segmenter.memory.pool.object_ids) == ((), ())
+    segmenter.next_frame = 9
+    results = segmenter.step(Clip(tuple(frames(9, 13)))) + segmenter.finish()
+    assert [result.frame_index for result in results] == [9, 10, 11, 12]
+    assert known and segmenter.object_ids and not known & set(segmenter.object_ids)
+    of_new = {
+        segmenter.state.ledger.of_thing[one] for one in segmenter.object_ids if one in segmenter.state.ledger.of_thing
+    }
+    assert not of_new & segments
+
+
+def test_a_stream_does_not_rest_while_frames_wait() -> None:
+    segmenter = opened(short(VIS))
+    segmenter.step(Clip(tuple(frames(0, 2))))
+    with pytest.raises(ValueError, match="no frame to wait"):
+        segmenter.forget_entities()
+
+
+def test_an_answer_names_the_row_of_its_category() -> None:
+    segmenter = opened(PAPER)
+    for result in run(segmenter, 2):
+        assert result.objects
+        assert [segmenter.vocabulary.names[one.class_index or 0] for one in result.objects] == [
+            one.label for one in result.objects
+        ]
+
+
+def test_weights_say_by_which_settings_they_find_entities() -> None:
+    ours, released = Compat.PAPER, Compat.RELEASED
+    assert entity_options_for(ours, ALL).inference.short_side_px == SHORT_SIDE_PX
+    assert entity_options_for(ours, ALL, 64) == paper_entities(64)
+    assert entity_options_for(released, ALL) == released_vps()
+    assert entity_options_for(released, [Answer.INSTANCES, Answer.SEMANTIC]) == released_vis()
+    assert entity_options_for(released, [Answer.SEMANTIC]) == released_vss()
+    assert entity_options_for(released, [Answer.INSTANCES], is_still=True) == released_image()
+    assert entity_options_for(released, [Answer.PANOPTIC], 96, is_still=True) == released_image_panoptic(96)
 
 
 def answers(options: EntityOptions) -> tuple[object, ...]:
