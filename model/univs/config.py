@@ -5,6 +5,7 @@ CPUs, `tiny()` for tests. How a video is run through the network is `univs.infer
 """
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TypeAlias
 
 
@@ -126,6 +127,49 @@ class MemoryConfig:
     readout_dim: int = 64
 
 
+class SelfAttention(StrEnum):
+    """Who sees whom among learnable queries and prompt queries; a query sees all frames of its clip."""
+
+    SEPARATE = "sep"  # learnable see learnable, prompts see prompts
+    BLOCKED = "sep-blocked"  # learnable see learnable, a prompt sees only itself: objects never mix
+    PROMPTS_SEE_LEARNABLE = "sep-l2p"  # learnable see learnable, prompts see all
+    NONE = "none"  # nothing is separated
+
+
+class TokenPath(StrEnum):
+    """Where queries meet the tokens of prompts, beyond the initial query that is their mean (paper, Fig. 7)."""
+
+    CROSS_ATTENTION = "cross-attention"  # UniVS: each prompt query looks at its own tokens in every layer (ProCA)
+    SELF_ATTENTION = "self-attention"  # as SEEM: tokens are further keys of the queries' self-attention
+    NOWHERE = "nowhere"  # as Mask2Former: layers know queries and pixels only
+
+
+@dataclass(frozen=True, slots=True)
+class PromptingConfig:
+    """How prompts enter the network. The defaults are UniVS; the others are its ablations (docs/ablations.md).
+
+    Attributes:
+        are_queries: the initial query of a prompt is the mean of its tokens; else the learned vector of its task, which
+            says nothing of it.
+        tokens: where queries meet the tokens.
+        self_attention: who sees whom, whatever a caller asks for; None lets the caller decide. Expressions are always
+            blocked, as published.
+        early_fusion: pixels look at the words that are given with a clip before the deformable layers, as in UNINEXT.
+    """
+
+    are_queries: bool = True
+    tokens: TokenPath = TokenPath.CROSS_ATTENTION
+    self_attention: SelfAttention | None = None
+    early_fusion: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.are_queries and self.tokens is TokenPath.NOWHERE:
+            raise ValueError(
+                "expected a way for prompts into the network, got are_queries=False and tokens nowhere: "
+                "switch one of them on"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class UniVSConfig:
     """One whole network."""
@@ -138,6 +182,7 @@ class UniVSConfig:
     pixel_decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
     mask_decoder: MaskDecoderConfig = field(default_factory=MaskDecoderConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    prompting: PromptingConfig = field(default_factory=PromptingConfig)
 
     def __post_init__(self) -> None:
         for heads, part in (

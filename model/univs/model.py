@@ -15,7 +15,7 @@ from univs.memory_readout import MemoryReadout
 from univs.pixel_decoder import PixelDecoder
 from univs.presence import PresenceHead
 from univs.prompt_encoder import TextEncoder, TextFeatures, TextQueryEncoder, VisualQueryEncoder
-from univs.types import ClipFeatures, Prediction, PromptQueries
+from univs.types import ClipFeatures, ClipWords, Prediction, PromptQueries
 
 _STRIDE = 32
 
@@ -32,9 +32,10 @@ class UniVS(nn.Module):
         channels, heads = config.hidden_dim, config.mask_decoder.num_heads
         self.backbone = build_backbone(config.backbone)
         self.pixel_decoder = PixelDecoder(config)
-        self.visual_queries = VisualQueryEncoder(channels)
-        self.text_queries = TextQueryEncoder(channels, config.text_dim, heads)
-        self.mask_decoder = MaskDecoder(channels, config.text_dim, config.mask_decoder)
+        are_queries = config.prompting.are_queries
+        self.visual_queries = VisualQueryEncoder(channels, are_queries=are_queries)
+        self.text_queries = TextQueryEncoder(channels, config.text_dim, heads, are_queries=are_queries)
+        self.mask_decoder = MaskDecoder(channels, config.text_dim, config.mask_decoder, config.prompting)
         has_readout = config.memory.dense_readout  # beyond the paper; published checkpoints have neither of these
         self.readout = MemoryReadout(config) if has_readout else None
         self.presence = PresenceHead(channels) if has_readout else None
@@ -54,12 +55,13 @@ class UniVS(nn.Module):
         """Say where the network computes."""
         return self.pixel_mean.device
 
-    def encode_frames(self, images: Tensor, frame_indices: Tensor) -> ClipFeatures:
+    def encode_frames(self, images: Tensor, frame_indices: Tensor, words: ClipWords | None = None) -> ClipFeatures:
         """Look at frames; once for each frame, whatever is asked of it.
 
         Args:
             images: RGB in 0..255, uint8 or float [B, T, 3, H, W], of any size.
             frame_indices: int64 [B, T], absolute index of each frame.
+            words: what the clips are asked for; networks without early fusion do not listen.
         Returns:
             Features of the picture padded right and bottom to a multiple of 32 with the mean colour. Levels hold the
             decoder's level embedding.
@@ -70,7 +72,7 @@ class UniVS(nn.Module):
         height, width = pixels.shape[-2:]
         if height % _STRIDE or width % _STRIDE:
             pixels = functional.pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE))
-        levels, mask_features = self.pixel_decoder(self.backbone(pixels))
+        levels, mask_features = self.pixel_decoder(self.backbone(pixels), words)
         embedding = self.mask_decoder.level_embedding[:, :, None, None]
         return ClipFeatures(
             levels=tuple(

@@ -224,6 +224,14 @@ class ClipFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipWords:
+    """What a clip is asked for in words, told before it is looked at; only networks with early fusion listen."""
+
+    features: Tensor  # [B, W, D], in the text space
+    is_padding: Tensor  # bool [B, W]
+
+
+@dataclass(frozen=True, slots=True)
 class PromptTokens:
     """A prompt encoded: L tokens per object. T may be 1, for tokens that all frames of a clip share."""
 

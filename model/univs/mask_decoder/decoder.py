@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from univs.config import MaskDecoderConfig
+from univs.config import MaskDecoderConfig, PromptingConfig, TokenPath
 from univs.layers.attention import AttentionLayer
 from univs.layers.mlp import FeedForwardLayer
 from univs.mask_decoder.heads import PredictionHeads
 from univs.mask_decoder.image_attention import ImageMemory, attend_image, project_image, shrink
 from univs.mask_decoder.prompt_attention import PromptMemory, attend_prompt, prompt_memory
 from univs.mask_decoder.readout import DecodeOptions, Readout
-from univs.mask_decoder.separation import QueryGroup, SelfAttention, attend_self
+from univs.mask_decoder.separation import QueryGroup, SelfAttention, TokenKeys, attend_self
 from univs.types import ClipFeatures, Prediction, PromptKind, PromptQueries
 
 _NUM_LEVELS = 3
@@ -35,8 +35,11 @@ class DecoderLayer(nn.Module):
 class MaskDecoder(nn.Module):
     """Turn queries into masks, classes and embeddings."""
 
-    def __init__(self, channels: int, text_dim: int, config: MaskDecoderConfig) -> None:
+    def __init__(
+        self, channels: int, text_dim: int, config: MaskDecoderConfig, prompting: PromptingConfig | None = None
+    ) -> None:
         super().__init__()
+        self.prompting = prompting or PromptingConfig()
         self.query_content = nn.Parameter(torch.empty(config.num_learnable, channels))
         self.query_position = nn.Parameter(torch.empty(config.num_learnable, channels))
         self.level_embedding = nn.Parameter(torch.empty(_NUM_LEVELS, channels))
@@ -77,17 +80,21 @@ class MaskDecoder(nn.Module):
         """
         options = options or DecodeOptions()
         is_grounding = prompts is not None and prompts.kind is PromptKind.EXPRESSION
-        mode = SelfAttention.BLOCKED if is_grounding else self_attention
+        mode = SelfAttention.BLOCKED if is_grounding else self.prompting.self_attention or self_attention
         layers = self._decoder_layers()
-        memory = prompt_memory(prompts.tokens) if prompts is not None else None
-        groups: Sequence[QueryGroup] = self._groups(image, prompts, memory, use_learnable=use_learnable)
+        path = self.prompting.tokens
+        memory = prompt_memory(prompts.tokens) if prompts is not None and path is TokenPath.CROSS_ATTENTION else None
+        tokens = TokenKeys.of(prompts) if prompts is not None and path is TokenPath.SELF_ATTENTION else None
+        has_company = prompts is not None and not use_learnable and self._mixes(mode)
+        groups: Sequence[QueryGroup] = self._groups(image, prompts, memory, use_learnable=use_learnable or has_company)
+        first = 1 if has_company else 0  # the group that was asked for
         maps = _pixel_maps(image, prompts, groups)
         readout = Readout.of(self.heads, class_table, options, image, is_grounding=is_grounding)
         auxiliary = []
         for index, layer in enumerate(layers):
             readings = readout.read(groups)
             if options.with_auxiliary:
-                auxiliary.append(readout.predict(readings, maps[-1]))
+                auxiliary.append(readout.predict(readings[first:], maps[-1][first:]))
             if index > 0 and memory is not None:
                 groups = [_attend_prompt(layer, group, memory) for group in groups]
             with torch.no_grad():
@@ -97,9 +104,16 @@ class MaskDecoder(nn.Module):
                 attend_image(layer.image_attention, group, image.layers[index], group_logits)
                 for group, group_logits in zip(groups, logits, strict=True)
             ]
-            groups = attend_self(layer.self_attention, groups, mode)
+            groups = attend_self(layer.self_attention, groups, mode, tokens)
             groups = [group.moved(layer.feed_forward(group.x)) for group in groups]
-        return readout.predict(readout.read(groups), maps[-1], auxiliary=tuple(auxiliary))
+        return readout.predict(readout.read(groups)[first:], maps[-1][first:], auxiliary=tuple(auxiliary))
+
+    def _mixes(self, mode: SelfAttention) -> bool:
+        """Say whether this network's prompts see the learnable queries, whoever asks."""
+        return mode is self.prompting.self_attention and mode in (
+            SelfAttention.NONE,
+            SelfAttention.PROMPTS_SEE_LEARNABLE,
+        )
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
@@ -122,10 +136,12 @@ class MaskDecoder(nn.Module):
             )
             nothing = torch.zeros(content.shape[:2], dtype=torch.bool, device=content.device)
             groups.append(QueryGroup(content, position, nothing, is_prompt=False))
-        if prompts is not None and memory is not None:
+        if prompts is not None:
             start = QueryGroup(prompts.content, prompts.position, prompts.is_padding, is_prompt=True)
-            seen = attend_prompt(self._decoder_layers()[0].prompt_attention, start, memory)
-            groups.append(QueryGroup(seen, seen, prompts.is_padding, is_prompt=True))
+            if memory is not None:
+                seen = attend_prompt(self._decoder_layers()[0].prompt_attention, start, memory)
+                start = QueryGroup(seen, seen, prompts.is_padding, is_prompt=True)
+            groups.append(start)
         if not groups:
             raise ValueError("expected prompts or use_learnable=True, got neither: there is nothing to decode")
         return groups

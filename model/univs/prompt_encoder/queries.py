@@ -38,8 +38,10 @@ class QueryOptions:
 class VisualQueryEncoder(nn.Module):
     """Build prompt queries from visual tokens."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, are_queries: bool = True) -> None:
+        """Build it; without `are_queries` an initial query is the task's vector alone, whatever the prompt."""
         super().__init__()
+        self.are_queries = are_queries
         self.task = nn.Parameter(torch.empty(channels))
         self.negative = nn.Parameter(torch.empty(channels))
         nn.init.normal_(self.task)
@@ -68,6 +70,8 @@ class VisualQueryEncoder(nn.Module):
         )  # [B, Q, P, R, C]
         features = tokens.features + tokens.is_negative[..., None] * self.negative
         weights = self._weights(tokens, frame_indices, options)  # [B, Q, T, P, R]
+        if not self.are_queries:
+            weights = torch.zeros_like(weights)
         content = torch.einsum("bqtpr,bqprc->bqtc", weights, features) + self.task
         position = torch.einsum("bqtpr,bqprc->bqtc", weights, positions)
         blank = tokens.is_padding

@@ -84,8 +84,10 @@ class NamesOnly(nn.Module):
 class TextQueryEncoder(nn.Module):
     """Bring text features to the decoder's space and let them look at the picture."""
 
-    def __init__(self, channels: int, text_dim: int, num_heads: int) -> None:
+    def __init__(self, channels: int, text_dim: int, num_heads: int, *, are_queries: bool = True) -> None:
+        """Build it; without `are_queries` an initial query is the task's vector alone, whatever the text."""
         super().__init__()
+        self.are_queries = are_queries
         self.norm = nn.LayerNorm(text_dim)
         self.project = nn.Linear(text_dim, channels)
         self.image_attention = AttentionLayer(channels, num_heads)
@@ -151,6 +153,8 @@ class TextQueryEncoder(nn.Module):
         if attend_image:
             tokens = self._look(features, tokens)
         first = tokens[:, :, :, 0]  # [B, Q, T, C]
+        if not self.are_queries:
+            first = torch.zeros_like(first)
         task = self.expression_task if kind is PromptKind.EXPRESSION else self.category_task
         blank = torch.zeros(tokens.shape[:-1], dtype=torch.bool, device=tokens.device)
         return PromptQueries(
