@@ -25,6 +25,7 @@ from univs_service.gateway.wishes import check_first_wish
 from univs_service.messages import (
     Configure,
     FieldError,
+    Following,
     ModelInfo,
     PromptIn,
     PushSource,
@@ -51,7 +52,7 @@ class WantedSession:
     configure: Configure | None  # None for prompted objects alone
 
 
-class SessionOptions(Wish):
+class SessionOptions(Wish, Following):
     """Part `options` of the form: the fields of SessionIn that are neither source nor prompts."""
 
     model: str | None = None
@@ -156,6 +157,7 @@ def _make_spec(wish: SessionIn, video: Video | None, frame_size: tuple[int, int]
         auto_start=wish.auto_start,
         created_at=time.time(),
         task=list(wish.tasks),
+        following=wish.following,
     )
 
 

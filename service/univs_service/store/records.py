@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from univs_service.messages import Command, Problem, SessionStatus, Source, Task, Video, Weights
+from univs_service.messages import Command, Following, Problem, SessionStatus, Source, Task, Video, Weights
 
 ENDED = frozenset({SessionStatus.DONE, SessionStatus.FAILED, SessionStatus.CLOSED})
 
@@ -24,6 +24,7 @@ class SessionSpec(BaseModel):
     auto_start: bool
     created_at: float
     task: list[Task] = []
+    following: Following = Following()
 
 
 class SessionState(BaseModel):

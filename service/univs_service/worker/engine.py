@@ -8,14 +8,14 @@ from typing import Self
 import torch
 
 from univs.inference import snapshot
-from univs.inference.options import InferenceOptions, options_for
+from univs.inference.options import InferenceOptions, Isolation, options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.prompt_encoder.text import NamesOnly
 from univs.types import BoxPrompt, Clip, Compat, Frame, FrameResult
 from univs.types import PromptKind as QueryKind
 from univs.weights import WeightsInfo, load
-from univs_service.messages import ModelInfo, PromptKind
+from univs_service.messages import Following, ModelInfo, PromptKind
 from univs_service.settings import Settings
 from univs_service.worker.convert import weights_to_message
 from univs_service.worker.frames import PUSHED_TIME_BASE
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP_SIZE = (96, 160)
 _GPU_TILE = 8  # objects decoded in one pass; a CPU takes them one by one
+_AS_THE_WEIGHTS_SAY = Following()
 _VISUAL_PROMPTS: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
 
 
@@ -88,17 +89,17 @@ class Engine:
         assert [len(result.objects) for result in results] == [1], "one frame, in which one object was prompted"
         return time.monotonic() - started_s
 
-    def open(self, frame_size: tuple[int, int]) -> VideoSegmenter:
+    def open(self, frame_size: tuple[int, int], following: Following = _AS_THE_WEIGHTS_SAY) -> VideoSegmenter:
         """Begin a video with frames of (height, width) pixels."""
-        return VideoSegmenter(self._model, self._options, frame_size)
+        return VideoSegmenter(self._model, self._options_for(following), frame_size)
 
-    def restore(self, data: bytes) -> VideoSegmenter:
+    def restore(self, data: bytes, following: Following = _AS_THE_WEIGHTS_SAY) -> VideoSegmenter:
         """Go on with a video from what `save` gave.
 
         Raises:
             SnapshotError: for a snapshot of another network or other options.
         """
-        return snapshot.restore(data, self._model, self._options)
+        return snapshot.restore(data, self._model, self._options_for(following))
 
     def save(self, segmenter: VideoSegmenter) -> bytes:
         """Give a segmenter's state as bytes; prompts for frames to come are not in it."""
@@ -111,3 +112,14 @@ class Engine:
     def finish(self, segmenter: VideoSegmenter) -> list[FrameResult]:
         """End a video: give the results that still waited; none where each step answers its own frame."""
         return segmenter.finish()
+
+    def _options_for(self, following: Following) -> InferenceOptions:
+        """Put what a session chose in the place of what the weights say."""
+        chosen = self._options
+        if following.isolation is not None:
+            chosen = replace(chosen, isolation=Isolation(following.isolation))
+        if following.presence_threshold is not None:
+            chosen = replace(chosen, presence_threshold=following.presence_threshold)
+        if following.lost_after_frames is not None:
+            chosen = replace(chosen, lost_after_frames=following.lost_after_frames)
+        return chosen

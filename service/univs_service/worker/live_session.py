@@ -91,7 +91,7 @@ class LiveSession:
         self._say = SessionEvents(self._events, metrics)
         self._memory = SessionMemory()
         frame_size = (claim.spec.frame_height, claim.spec.frame_width)
-        self._segmenter = PromptedSegmenter.open(engine, self._memory, frame_size)
+        self._segmenter = PromptedSegmenter.open(engine, self._memory, frame_size, claim.spec.following)
         self._read_to = self._memory.log_id
         self._inbox: deque[_Received] = deque()
         self._frames: SessionFrames | None = None
@@ -119,7 +119,7 @@ class LiveSession:
             )
         if self._snapshot is not None:
             self._memory, data = SessionMemory.unpack(self._snapshot.data)
-            self._segmenter = PromptedSegmenter.restore(self._engine, self._memory, data)
+            self._segmenter = PromptedSegmenter.restore(self._engine, self._memory, data, self.claim.spec.following)
             self._events.write_again([line.encode() for line in self._memory.unpublished])
         self._read_to = self._memory.log_id
         self._frames = SessionFrames(self._settings.data_dir, self.claim.spec, self._memory)

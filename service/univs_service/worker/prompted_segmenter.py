@@ -4,7 +4,7 @@ from typing import Self
 
 from univs.inference.segmenter import VideoSegmenter
 from univs.types import Frame, FrameResult
-from univs_service.messages import AddPrompt, PromptIn, RemoveObject
+from univs_service.messages import AddPrompt, Following, PromptIn, RemoveObject
 from univs_service.worker.convert import prompt_from_message
 from univs_service.worker.engine import Engine
 from univs_service.worker.memory import Effect, SessionMemory, prompts_of
@@ -17,25 +17,26 @@ class PromptedSegmenter:
     the same frames, so frames before a correction come out as they did, and those after it know of the correction.
     """
 
-    def __init__(self, engine: Engine, memory: SessionMemory, segmenter: VideoSegmenter) -> None:
+    def __init__(self, engine: Engine, memory: SessionMemory, segmenter: VideoSegmenter, following: Following) -> None:
         self._engine = engine
         self._memory = memory
+        self._following = following
         self._frame_size = segmenter.framing.frame
         self._segmenter = segmenter
 
     @classmethod
-    def open(cls, engine: Engine, memory: SessionMemory, frame_size: tuple[int, int]) -> Self:
+    def open(cls, engine: Engine, memory: SessionMemory, frame_size: tuple[int, int], following: Following) -> Self:
         """Begin a video."""
-        return cls(engine, memory, engine.open(frame_size))
+        return cls(engine, memory, engine.open(frame_size, following), following)
 
     @classmethod
-    def restore(cls, engine: Engine, memory: SessionMemory, data: bytes) -> Self:
+    def restore(cls, engine: Engine, memory: SessionMemory, data: bytes, following: Following) -> Self:
         """Go on with a video from a saved state and the memory that was saved with it.
 
         Raises:
             SnapshotError: when the state does not fit the weights.
         """
-        restored = cls(engine, memory, engine.restore(data))
+        restored = cls(engine, memory, engine.restore(data, following), following)
         for prompt in prompts_of(memory.effects[: memory.num_effective]):
             if prompt.frame_index >= memory.next_frame:  # the saved state does not hold those to come
                 restored._give(prompt)
@@ -65,7 +66,9 @@ class PromptedSegmenter:
         """
         memory = self._memory
         if self.is_past(prompt.frame_index):
-            self._engine.open(self._frame_size).add_prompt(prompt_from_message(prompt, self._frame_size))
+            self._engine.open(self._frame_size, self._following).add_prompt(
+                prompt_from_message(prompt, self._frame_size)
+            )
             memory.insert(Effect(at_frame=prompt.frame_index, command=AddPrompt(prompt=prompt)))
         else:
             self._take_due(memory.next_frame)
@@ -98,7 +101,7 @@ class PromptedSegmenter:
         if memory.has_stepped and first_frame >= memory.next_frame and not is_correction:
             return
         if memory.has_stepped:
-            self._segmenter = self._engine.open(self._frame_size)
+            self._segmenter = self._engine.open(self._frame_size, self._following)
             memory.has_stepped = False
             memory.num_effective = 0
         prompted = [
