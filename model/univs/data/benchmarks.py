@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from univs.data.formats.burst import open_burst
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances
 from univs.data.formats.davis import Davis2016
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
+from univs.data.formats.label_pictures import open_ade20k, open_camvid
 from univs.data.formats.mose import open_mose
 from univs.data.formats.video_json import open_video_json
 from univs.data.formats.viposeg import open_viposeg
@@ -53,7 +55,11 @@ class SplitCheck:
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "ade20k": Benchmark(("training", "validation"), open_ade20k),
     "burst": Benchmark(("train", "val", "test"), open_burst),
+    "camvid": Benchmark(("train", "val", "test"), open_camvid),
+    "coco_instances": Benchmark(("train", "val"), open_coco_instances),
+    "coco_panoptic": Benchmark(("train", "val"), CocoPanoptic),
     "davis2016": Benchmark(("train", "dev", "test"), Davis2016),
     "davis2017": Benchmark(("train", "val", "test-dev"), open_davis2017),
     "mose": Benchmark(("train", "valid"), open_mose),

@@ -1,27 +1,28 @@
-"""Names of data sets as a command line knows them, each with the function that opens it."""
+"""Names of data sets as recipes know them, each with the folder it lies in and the function that opens it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from univs.data.formats.coco import CocoInstances, CocoPanoptic
-from univs.data.formats.davis import Davis2016
+from univs.data.benchmarks import BENCHMARKS
 from univs.data.formats.stills import Clothing, Ecssd
 from univs.data.sample import Source
 from univs.errors import InputError
 
-# Name -> (folder under the data root, reader of that folder and split).
-_SOURCES: dict[str, tuple[str, Callable[[Path, str], Source]]] = {
-    "davis2016": ("davis2016", Davis2016),
-    "coco_instances": ("coco_mini", CocoInstances),
-    "coco_panoptic": ("coco_mini", CocoPanoptic),
-    "ecssd": ("ecssd", lambda root, _: Ecssd(root)),
-    "clothing": ("clothing", lambda root, _: Clothing(root)),
+# Data sets for training alone: no benchmark evaluates on them.
+_OTHERS: dict[str, Callable[[Path, str], Source]] = {
+    "ecssd": lambda root, _: Ecssd(root),
+    "clothing": lambda root, _: Clothing(root),
+}
+# Folders under the data root, the first that is there; a data set that is not named lies in a folder of its name.
+_FOLDERS: dict[str, tuple[str, ...]] = {
+    "coco_instances": ("coco", "coco_mini"),
+    "coco_panoptic": ("coco", "coco_mini"),
 }
 
 
 def source_names() -> tuple[str, ...]:
     """Give the names that `open_source` knows."""
-    return tuple(_SOURCES)
+    return tuple(sorted((*BENCHMARKS, *_OTHERS)))
 
 
 def open_source(name: str, data_root: Path, split: str) -> Source:
@@ -30,7 +31,10 @@ def open_source(name: str, data_root: Path, split: str) -> Source:
     Raises:
         InputError: for an unknown name, or a layout with parts missing.
     """
-    if name not in _SOURCES:
+    if name not in source_names():
         raise InputError(f"expected a data set of {source_names()}, got {name!r}")
-    folder, reader = _SOURCES[name]
-    return reader(data_root / folder, split)
+    folders = tuple(data_root / folder for folder in _FOLDERS.get(name, (name,)))
+    root = next((folder for folder in folders if folder.is_dir()), folders[-1])
+    if name in _OTHERS:
+        return _OTHERS[name](root, split)
+    return BENCHMARKS[name].open_split(root, split)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from univs_service.cli.machine import Machine
+from univs_service.cli.score_table import json_rows
 
 if TYPE_CHECKING:
     from univs.evaluation.run import VosReport
+    from univs.evaluation.scoring.table import ScoreTable
 
 
 class ClipFigures(BaseModel):
@@ -93,6 +95,58 @@ class VosRecord(BaseModel):
                 f"expected figures as `univs eval --json` writes them in {path}, got: {error.errors()[0]['msg']}; "
                 "run the evaluation again"
             ) from error
+
+    def write(self, path: Path) -> None:
+        """Write the record; the folder must exist."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+class BenchmarkRecord(BaseModel):
+    """Figures of one evaluation on a benchmark: over everything first, then by class or object, then by clip."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: str = Field(description="name of the weights")
+    weights_sha256: str = Field(description="hash of the content of the weights")
+    trained_for: tuple[str, ...] = Field(description="kinds of prompts that the weights were trained for")
+    warnings: tuple[str, ...] = Field(description="why the figures may mean nothing")
+    task: str
+    data: str
+    split: str
+    short_side_px: int = Field(description="what the network saw")
+    rows: tuple[dict[str, str | float | None], ...] = Field(description="name and figures; null where nothing counted")
+    clips: tuple[dict[str, str | float | None], ...]
+    machine: Machine
+
+    @classmethod
+    def of(
+        cls,
+        table: "ScoreTable",
+        *,
+        subject: str,
+        weights_sha256: str,
+        trained_for: tuple[str, ...],
+        warnings: tuple[str, ...],
+        task: str,
+        data: str,
+        split: str,
+        short_side_px: int,
+        machine: Machine,
+    ) -> "BenchmarkRecord":
+        """Take the figures of a table."""
+        return cls(
+            subject=subject,
+            weights_sha256=weights_sha256,
+            trained_for=trained_for,
+            warnings=warnings,
+            task=task,
+            data=data,
+            split=split,
+            short_side_px=short_side_px,
+            rows=tuple(json_rows(table.columns, table.rows)),
+            clips=tuple(json_rows(table.columns, table.clips)),
+            machine=machine,
+        )
 
     def write(self, path: Path) -> None:
         """Write the record; the folder must exist."""

@@ -1,13 +1,10 @@
 """`univs score`: figures of predictions in files, in the formats of the evaluation servers."""
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-_SHOWN = 50  # rows of a table; the JSON has all
 
 
 def score(
@@ -26,28 +23,18 @@ def score(
 
     with reported():
         from rich.console import Console
-        from rich.table import Table
 
         from univs.evaluation.scoring.benchmarks import score_benchmark
+        from univs_service.cli.score_table import json_rows, print_scores
 
         result = score_benchmark(name, root, split, predictions)
-        table = Table("", *result.columns, title=f"{name}, {split}")
-        for row in result.rows[:_SHOWN]:
-            table.add_row(row.name, *("" if math.isnan(value) else f"{value:.4f}" for value in row.values))
-        console = Console()
-        console.print(table)
-        if len(result.rows) > _SHOWN:
-            console.print(f"{len(result.rows) - _SHOWN} rows more; --json FILE writes them")
+        print_scores(Console(), f"{name}, {split}", result)
         if json_file is not None:
-            rows = [
-                {
-                    "name": row.name,
-                    **{
-                        column: None if math.isnan(value) else value
-                        for column, value in zip(result.columns, row.values, strict=True)
-                    },
-                }
-                for row in result.rows
-            ]
-            content = {"data": name, "split": split, "predictions": predictions.name, "rows": rows}
+            content = {
+                "data": name,
+                "split": split,
+                "predictions": predictions.name,
+                "rows": json_rows(result.columns, result.rows),
+                "clips": json_rows(result.columns, result.clips),
+            }
             json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

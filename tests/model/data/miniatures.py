@@ -196,8 +196,54 @@ def write_vspw(root: Path) -> None:
     (root / "val.txt").write_text("0a\n", encoding="utf-8")
 
 
+def write_coco(root: Path) -> None:
+    """Split "val2017": a goat and a stone in picture 1, a crowd of goats in picture 2, nothing in picture 3."""
+    categories = [{"id": 9, "name": "goat", "isthing": 1}, {"id": 4, "name": "stone", "isthing": 0}]
+    images = [{"id": n, "height": HEIGHT, "width": WIDTH, "file_name": f"{n:012}.jpg"} for n in (2, 1, 3)]
+    for image in images:
+        write_image(root / "val2017" / str(image["file_name"]))
+    labels = label_map(1)
+    instances = [
+        {"id": n, "image_id": image, "category_id": category, "iscrowd": crowd, "area": 16, "segmentation": mask}
+        for n, image, category, crowd, mask in (
+            (1, 1, 9, 0, [[2, 2, 6, 2, 6, 6, 2, 6]]),
+            (2, 1, 4, 0, _encoded(2, 1)),
+            (3, 2, 9, 1, _runs(1, 1)),
+        )
+    ]
+    content = {"images": images, "categories": categories}
+    write_json(root / "annotations" / "instances_val2017.json", {**content, "annotations": instances})
+    segments = [{"id": n, "category_id": category, "iscrowd": 0} for n, category in ((1, 9), (2, 4))]
+    panoptic = []
+    for image in images[:2]:
+        name = f"{image['id']:012}.png"
+        path = root / "annotations" / "panoptic_val2017" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.stack([labels, 0 * labels, 0 * labels], axis=-1)).save(path)
+        panoptic.append({"image_id": image["id"], "file_name": name, "segments_info": segments})
+    write_json(root / "annotations" / "panoptic_val2017.json", {**content, "annotations": panoptic})
+
+
+def write_ade20k(root: Path) -> None:
+    """Split "validation": classes 1 and 2, void as 0."""
+    write_image(root / "images" / "validation" / "ADE_val_00000001.jpg")
+    write_labels(root / "annotations" / "validation" / "ADE_val_00000001.png", label_map(1))
+
+
+def write_camvid(root: Path) -> None:
+    """Split "val": classes 0, 1 and 2, the first row void."""
+    labels = label_map(1)
+    labels[0] = 11
+    write_image(root / "val" / "0016E5_07959.png")
+    write_labels(root / "valannot" / "0016E5_07959.png", labels)
+
+
 MINIATURES: dict[str, Callable[[Path], None]] = {
+    "ade20k": write_ade20k,
     "burst": write_burst,
+    "camvid": write_camvid,
+    "coco_instances": write_coco,
+    "coco_panoptic": write_coco,
     "davis2017": write_davis2017,
     "mose": write_mose,
     "ovis": write_video_json,

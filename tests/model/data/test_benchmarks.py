@@ -14,7 +14,8 @@ def test_miniature_of_every_benchmark_is_found_complete(tmp_path: Path, name: st
     checks = check_benchmark(name, tmp_path)
     complete = [check for check in checks if check.is_complete]
     assert complete
-    assert all(check.num_videos >= 1 and check.num_frames == 3 * check.num_videos for check in complete)
+    assert all(check.num_frames in {check.num_videos, 3 * check.num_videos} for check in complete)
+    assert all(check.num_videos >= 1 for check in complete)
     assert all(check.problem for check in checks if not check.is_complete)
 
 
@@ -54,7 +55,7 @@ def test_annotation_without_videos_is_told(tmp_path: Path) -> None:
 
 
 def test_other_names_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a data set of burst"):
+    with pytest.raises(InputError, match=r"expected a data set of .*burst"):
         check_benchmark("imagenet", tmp_path)
     with pytest.raises(InputError, match="which is none"):
         check_benchmark("davis2017", tmp_path / "nowhere")

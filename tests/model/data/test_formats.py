@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from univs.data.catalog import open_source, source_names
-from univs.data.formats.coco import CocoInstances, CocoPanoptic
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances
 from univs.data.formats.davis import Davis2016
 from univs.data.formats.stills import Clothing, Ecssd
 from univs.data.sample import UNKNOWN_CATEGORY
@@ -52,7 +52,7 @@ def test_coco_instances_give_polygons_as_masks_without_crowds(tmp_path: Path) ->
         "categories": [{"id": 18, "name": "dog"}, {"id": 1, "name": "person"}],
     }
     (tmp_path / "instances_train.json").write_text(json.dumps(content), encoding="utf-8")
-    source = CocoInstances(tmp_path, "train")
+    source = open_coco_instances(tmp_path, "train")
     picture = source.read(0, 0)
     expected = torch.zeros(1, 20, 30, dtype=torch.bool)
     expected[0, 5:10, 5:15] = True

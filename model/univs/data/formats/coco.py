@@ -1,65 +1,58 @@
-"""COCO: instances (polygons or run lengths in one JSON) and panoptic segments (one PNG of ids a picture)."""
+"""COCO's format for pictures: instances (polygons or run lengths in one JSON) and panoptic segments (PNG of ids).
 
-import json
+Source: Lin et al., "Microsoft COCO", 2014; Kirillov et al., "Panoptic Segmentation", CVPR 2019; Gupta et al., "LVIS",
+CVPR 2019.
+"""
+
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from hotcoco import mask as coco_mask
 from PIL import Image
-from torch import Tensor
 
+from univs import rle
+from univs.data.formats.categories import Categories, read_categories
+from univs.data.formats.json_files import Json, first_existing, read_json, understanding
+from univs.data.formats.segmentations import to_rle
 from univs.data.images import read_image
 from univs.data.sample import Picture
 from univs.errors import InputError
 
-# The JSON of COCO is a tree of lists and mappings whose leaves vary with the kind of annotation.
-_Json = dict[str, Any]
+_ID_BASE = np.array([1, 256, 256 * 256], dtype=np.int64)  # of red, green, blue
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    file_name: str
-    height: int
-    width: int
-    annotations: tuple[_Json, ...]
+class CocoEntry:
+    """A picture of the file."""
 
-
-class _CocoFile:
-    """What instances and panoptic files share: categories, pictures, and annotations by picture."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InputError(f"COCO needs {path}")
-        content: _Json = json.loads(path.read_text(encoding="utf-8"))
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        self.vocabulary = tuple(str(category["name"]) for category in categories)
-        self.row_of_category = {int(category["id"]): row for row, category in enumerate(categories)}
-        by_image: dict[int, list[_Json]] = defaultdict(list)
-        for annotation in content["annotations"]:
-            by_image[int(annotation["image_id"])].append(annotation)
-        self.entries = tuple(
-            _Entry(image["file_name"], image["height"], image["width"], tuple(by_image[image["id"]]))
-            for image in sorted(content["images"], key=lambda image: int(image["id"]))
-            if by_image[image["id"]]
-        )
+    image_id: int
+    image_path: Path
+    size: tuple[int, int]  # (height, width) in pixels
+    annotations: tuple[Json, ...]
 
 
 class CocoInstances:
-    """Read `instances_SPLIT.json` with pictures in `images/`; crowds are left out."""
+    """Pictures with instances; crowds are left out.
 
-    def __init__(self, root: Path, split: str) -> None:
-        self.name = f"coco-instances-{split}"
-        self._file = _CocoFile(root / f"instances_{split}.json")
-        self._images = root / "images"
-        self.vocabulary = self._file.vocabulary
-        self.is_exhaustive = True
+    Attributes:
+        entries: the pictures, in the order of their ids.
+        categories: of the file.
+    """
+
+    def __init__(self, name: str, entries: tuple[CocoEntry, ...], categories: Categories, is_exhaustive: bool) -> None:
+        self.name = name
+        self.entries = entries
+        self.categories = categories
+        self.vocabulary = categories.names
+        self.is_exhaustive = is_exhaustive
+        self._rows = categories.rows
 
     def __len__(self) -> int:
-        return len(self._file.entries)
+        return len(self.entries)
 
     def num_frames(self, _item_index: int, /) -> int:
         """Give 1: every item is a still."""
@@ -67,60 +60,155 @@ class CocoInstances:
 
     def read(self, item_index: int, _position: int, /) -> Picture:
         """Read a picture and its instances."""
-        entry = self._file.entries[item_index]
-        annotations = [annotation for annotation in entry.annotations if not annotation["iscrowd"]]
-        masks = [_decode(annotation["segmentation"], entry.height, entry.width) for annotation in annotations]
-        rows = tuple(self._file.row_of_category[int(annotation["category_id"])] for annotation in annotations)
+        entry = self.entries[item_index]
+        annotations = [annotation for annotation in entry.annotations if not annotation.get("iscrowd", 0)]
+        masks = torch.zeros(len(annotations), *entry.size, dtype=torch.bool)
+        for row, annotation in enumerate(annotations):
+            encoded = to_rle(annotation["segmentation"], entry.size)
+            if encoded is not None:
+                masks[row] = torch.from_numpy(np.ascontiguousarray(rle.decode(encoded)))
+        rows = tuple(self._rows[int(annotation["category_id"])] for annotation in annotations)
         return Picture(
-            image=read_image(self._images / entry.file_name),
-            masks=torch.stack(masks) if masks else torch.zeros(0, entry.height, entry.width, dtype=torch.bool),
+            image=read_image(entry.image_path),
+            masks=masks,
             category_ids=rows,
             texts=tuple(self.vocabulary[row] for row in rows),
         )
 
+    def paths(self) -> Iterator[Path]:
+        """Give every file that the annotation names."""
+        for entry in self.entries:
+            yield entry.image_path
+
 
 class CocoPanoptic:
-    """Read `panoptic_SPLIT.json` with id pictures in `panoptic_SPLIT/` and pictures in `images/`."""
+    """Pictures with things and stuff: `panoptic_SPLIT.json`, id pictures in `panoptic_SPLIT/`."""
 
     def __init__(self, root: Path, split: str) -> None:
+        """Open a split, as `open_coco_instances`.
+
+        Raises:
+            InputError: where a part of the layout is missing or malformed.
+        """
         self.name = f"coco-panoptic-{split}"
-        self._file = _CocoFile(root / f"panoptic_{split}.json")
-        self._images = root / "images"
-        self._segments = root / f"panoptic_{split}"
-        self.vocabulary = self._file.vocabulary
+        annotation = _annotation(root, "panoptic", split)
+        self.entries, self.categories = _read(annotation, _image_folder(root, split), ("file_name", "segments_info"))
+        self.entries = tuple(entry for entry in self.entries if entry.annotations)
+        self._segments = annotation.with_suffix("")
+        self.vocabulary = self.categories.names
         self.is_exhaustive = True
+        self._rows = self.categories.rows
 
     def __len__(self) -> int:
-        return len(self._file.entries)
+        return len(self.entries)
 
     def num_frames(self, _item_index: int, /) -> int:
         """Give 1: every item is a still."""
         return 1
 
+    def map_path(self, item_index: int) -> Path:
+        """Say where the ids of a picture lie."""
+        return self._segments / str(self.entries[item_index].annotations[0]["file_name"])
+
     def read(self, item_index: int, _position: int, /) -> Picture:
         """Read a picture, its things and its stuff."""
-        entry = self._file.entries[item_index]
-        annotation = entry.annotations[0]
-        with Image.open(self._segments / str(annotation["file_name"])) as image:
-            colours = np.array(image.convert("RGB")).astype(np.int64)
-        ids = torch.from_numpy(colours @ np.array([1, 256, 256 * 256]))
-        segments = [segment for segment in annotation["segments_info"] if not segment["iscrowd"]]
-        rows = tuple(self._file.row_of_category[int(segment["category_id"])] for segment in segments)
+        entry = self.entries[item_index]
+        ids = torch.from_numpy(read_ids(self.map_path(item_index)))
+        segments = [each for each in entry.annotations[0]["segments_info"] if not each.get("iscrowd", 0)]
+        rows = tuple(self._rows[int(segment["category_id"])] for segment in segments)
         masks = [ids == int(segment["id"]) for segment in segments]
         return Picture(
-            image=read_image(self._images / entry.file_name),
+            image=read_image(entry.image_path),
             masks=torch.stack(masks) if masks else torch.zeros(0, *ids.shape, dtype=torch.bool),
             category_ids=rows,
             texts=tuple(self.vocabulary[row] for row in rows),
         )
 
+    def paths(self) -> Iterator[Path]:
+        """Give every file that the annotation names."""
+        for item_index, entry in enumerate(self.entries):
+            yield from (entry.image_path, self.map_path(item_index))
 
-def _decode(segmentation: Any, height: int, width: int) -> Tensor:
-    """Draw polygons or decode run lengths: bool [H, W]."""
-    if isinstance(segmentation, list):
-        encoded = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        encoded = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        encoded = segmentation
-    return torch.from_numpy(coco_mask.decode(encoded).astype(bool))
+
+def open_coco_instances(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInstances:
+    """Open `annotations/instances_SPLIT.json` with pictures in `SPLIT/`.
+
+    A split is named in full ("train2017") or without its year ("train"); the annotation may lie in `root` itself, and
+    the pictures in `images/`.
+
+    Args:
+        root: folder of the data set.
+        split: which pictures.
+        keeps_empty: keep pictures without annotation, as evaluation needs them.
+    Raises:
+        InputError: where a part of the layout is missing or malformed.
+    """
+    entries, categories = _read(_annotation(root, "instances", split), _image_folder(root, split), ("category_id",))
+    if not keeps_empty:
+        entries = tuple(entry for entry in entries if entry.annotations)
+    return CocoInstances(f"coco-instances-{split}", entries, categories, is_exhaustive=True)
+
+
+def open_lvis(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInstances:
+    """Open LVIS: `lvis_v1_SPLIT.json` over the pictures of COCO 2017, in `train2017/` and `val2017/`.
+
+    What is not annotated may be there all the same: each picture is annotated for some classes only.
+
+    Args:
+        root: folder of the annotation, or the one it lies in as `annotations/`.
+        split: "train" or "val".
+        keeps_empty: keep pictures without annotation.
+    Raises:
+        InputError: where a part of the layout is missing or malformed.
+    """
+    name = f"lvis_v1_{split}.json"
+    annotation = first_existing((root / name, root / "annotations" / name))
+    folder = first_existing((root / "train2017", root / "val2017", root / "images" / "train2017")).parent
+    entries, categories = _read(annotation, folder, ("category_id",))
+    if not keeps_empty:
+        entries = tuple(entry for entry in entries if entry.annotations)
+    return CocoInstances(f"lvis-{split}", entries, categories, is_exhaustive=False)
+
+
+def read_ids(path: Path) -> npt.NDArray[np.int64]:
+    """Read ids that are painted as colours, int64 [H, W]: red + 256 green + 65536 blue."""
+    with Image.open(path) as image:
+        colours = np.array(image.convert("RGB")).astype(np.int64)
+    return np.asarray(colours @ _ID_BASE)
+
+
+def _read(annotation: Path, images: Path, keys: tuple[str, ...]) -> tuple[tuple[CocoEntry, ...], Categories]:
+    """Read pictures and annotations, each of which has `keys`."""
+    content = read_json(annotation, ("images", "annotations", "categories"))
+    with understanding(annotation):
+        by_image: dict[int, list[Json]] = defaultdict(list)
+        for each in content["annotations"]:
+            if any(key not in each for key in keys):
+                raise InputError(f"expected {', '.join(keys)} in each annotation of {annotation}, got {sorted(each)}")
+            by_image[int(each["image_id"])].append(each)
+        entries = tuple(
+            CocoEntry(
+                int(image["id"]),
+                images / _file_name(image),
+                (int(image["height"]), int(image["width"])),
+                tuple(by_image[int(image["id"])]),
+            )
+            for image in sorted(content["images"], key=lambda image: int(image["id"]))
+        )
+        return entries, read_categories(content)
+
+
+def _file_name(image: Json) -> str:
+    """Give the file of a picture; LVIS names it by its address, whose end is FOLDER/NAME."""
+    if "file_name" in image:
+        return str(image["file_name"])
+    return "/".join(str(image["coco_url"]).split("/")[-2:])
+
+
+def _annotation(root: Path, kind: str, split: str) -> Path:
+    names = (f"{kind}_{split}.json", f"{kind}_{split}2017.json")
+    return first_existing(tuple(folder / name for name in names for folder in (root / "annotations", root)))
+
+
+def _image_folder(root: Path, split: str) -> Path:
+    return first_existing((root / split, root / f"{split}2017", root / "images" / f"{split}2017", root / "images"))

@@ -1,10 +1,10 @@
 """DAVIS 2016: one object (or one group) per clip, a folder of pictures and one of masks per clip."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from univs.data.formats.json_files import read_json, understanding
 from univs.data.images import read_image, read_labels
 from univs.data.sample import UNKNOWN_CATEGORY, Picture
 from univs.errors import InputError
@@ -20,6 +20,7 @@ class DavisClip:
     image_paths: tuple[Path, ...]
     mask_paths: tuple[Path, ...]
     expression: str
+    categories: frozenset[str] = frozenset()  # of what the mask shows, where the expressions' file names them
 
 
 class Davis2016:
@@ -39,7 +40,7 @@ class Davis2016:
             raise InputError(f"DAVIS 2016 needs {names_path}; give the folder that holds ImageSets")
         expressions = _expressions(root / "expressions.json")
         names = names_path.read_text(encoding="utf-8").split()
-        self.clips = tuple(_open_clip(root, name, expressions.get(name, "")) for name in names)
+        self.clips = tuple(_open_clip(root, name, expressions.get(name, _NOTHING_SAID)) for name in names)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -64,7 +65,18 @@ class Davis2016:
             yield from (*clip.image_paths, *clip.mask_paths)
 
 
-def _open_clip(root: Path, name: str, expression: str) -> DavisClip:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the expressions' file says of a clip."""
+
+    expression: str
+    categories: frozenset[str]
+
+
+_NOTHING_SAID = _Said("", frozenset())
+
+
+def _open_clip(root: Path, name: str, said: _Said) -> DavisClip:
     for resolution in _RESOLUTIONS:
         image_paths = tuple(sorted((root / "JPEGImages" / resolution / name).glob("*.jpg")))
         if image_paths:
@@ -76,11 +88,17 @@ def _open_clip(root: Path, name: str, expression: str) -> DavisClip:
     missing = [path for path in mask_paths if not path.is_file()]
     if missing:
         raise InputError(f"DAVIS clip {name!r} lacks {len(missing)} of {len(mask_paths)} masks, first {missing[0]}")
-    return DavisClip(name, image_paths, mask_paths, expression)
+    return DavisClip(name, image_paths, mask_paths, said.expression, said.categories)
 
 
-def _expressions(path: Path) -> dict[str, str]:
+def _expressions(path: Path) -> dict[str, _Said]:
     if not path.is_file():
         return {}
-    sequences = json.loads(path.read_text(encoding="utf-8"))["sequences"]
-    return {name: str(entry["expression"]) for name, entry in sequences.items()}
+    sequences = read_json(path, ("sequences",))["sequences"]
+    with understanding(path):
+        return {
+            name: _Said(
+                str(entry["expression"]), frozenset(each for each in entry.get("category", "").split("+") if each)
+            )
+            for name, entry in sequences.items()
+        }

@@ -1,14 +1,16 @@
 """Names of the benchmarks that the network can be run over, each with the function that does it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from univs.companions import ClassVectors
 from univs.data.formats.burst import annotation_path, open_burst
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
 from univs.data.formats.json_files import read_json
+from univs.data.formats.label_pictures import LabelPictures, open_ade20k, open_camvid
 from univs.data.formats.label_videos import LabelVideos
 from univs.data.formats.mose import open_mose
 from univs.data.formats.video_json import open_video_json
@@ -18,20 +20,27 @@ from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos
 from univs.errors import InputError
 from univs.evaluation.predicting.exemplars import predict_exemplars
-from univs.evaluation.predicting.found import predict_classes, predict_segments, predict_tracks
+from univs.evaluation.predicting.found import OpenFinder, predict_classes, predict_segments, predict_tracks
 from univs.evaluation.predicting.prompted import predict_expressions, predict_named_objects, predict_objects
+from univs.evaluation.predicting.stills import (
+    predict_instances,
+    predict_picture_classes,
+    predict_picture_segments,
+)
 from univs.evaluation.predicting.videos import OnFrame
 from univs.inference.entities.options import (
     Answer,
     EntityOptions,
     paper_entities,
+    released_image,
+    released_image_panoptic,
     released_vis,
     released_vps,
     released_vss,
 )
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.vocabulary import EncodedVocabulary
-from univs.inference.options import SHORT_SIDE_PX, options_for
+from univs.inference.options import options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.types import Compat
@@ -49,12 +58,19 @@ class Subject:
         compat: the semantics that its weights were made for.
         classes: its class vectors, if it has some; names are read by its text encoder where it has none.
         short_side_px: of the picture that the network sees; None takes the semantics' own.
+        is_as_served: find categories in stills with the service's thresholds, not with those of the paper's evaluation.
     """
 
     model: UniVS
     compat: Compat = Compat.PAPER
     classes: ClassVectors | None = None
     short_side_px: int | None = None
+    is_as_served: bool = False
+
+    @property
+    def seen_px(self) -> int:
+        """Say how many pixels the short side of the picture has that the network sees."""
+        return options_for(self.compat, self.short_side_px).short_side_px
 
     def open_segmenter(self, frame_size: tuple[int, int]) -> VideoSegmenter:
         """Open a segmenter of prompted objects for frames of (height, width)."""
@@ -73,16 +89,36 @@ class Subject:
                 return EncodedVocabulary(words, vectors)
         return EncodedVocabulary.of(self.model, words)
 
-    def finder(self, vocabulary: EncodedVocabulary, released: EntityOptions) -> Callable[..., EntitySegmenter]:
+    def finder(self, vocabulary: EncodedVocabulary, released: EntityOptions) -> OpenFinder:
         """Give the function that opens a segmenter of categories.
 
         Args:
             vocabulary: the categories.
             released: settings for published weights.
         """
-        short_side = SHORT_SIDE_PX if self.short_side_px is None else self.short_side_px
-        options = paper_entities(short_side) if self.compat is Compat.PAPER else released
+        if self.compat is Compat.PAPER:
+            return self._opened(vocabulary, paper_entities(self.seen_px))
+        inference = replace(released.inference, short_side_px=self.seen_px)
+        return self._opened(vocabulary, replace(released, inference=inference))
 
+    def still_finder(self, vocabulary: EncodedVocabulary, released: Callable[[int], EntityOptions]) -> OpenFinder:
+        """Give the function that opens a segmenter of categories for stills.
+
+        All answers of the learnable queries count, as in the paper's evaluation of stills: a benchmark ranks them by
+        their scores itself. With `is_as_served`, only those that the service shows.
+
+        Args:
+            vocabulary: the categories.
+            released: settings for published weights, of the short side; ours see frames as our own semantics do.
+        """
+        if self.compat is Compat.RELEASED:
+            return self._opened(vocabulary, released(self.seen_px))
+        ours = paper_entities(self.seen_px)
+        if self.is_as_served:
+            return self._opened(vocabulary, ours)
+        return self._opened(vocabulary, replace(released(self.seen_px), inference=ours.inference))
+
+    def _opened(self, vocabulary: EncodedVocabulary, options: EntityOptions) -> OpenFinder:
         def opened(frame_size: tuple[int, int], answer: Answer) -> EntitySegmenter:
             return EntitySegmenter(self.model, vocabulary, frame_size, (answer,), options)
 
@@ -100,7 +136,8 @@ def predict_benchmark(name: str, subject: Subject, root: Path, split: str, outpu
         subject: what is run.
         root: the folder in which the data set was unpacked.
         split: of the data set.
-        output: the zip that is written (for `burst` a JSON); a folder for `vipseg` and `ref_davis`.
+        output: the zip that is written (for `burst` and `coco_instances` a JSON); a folder for `vipseg`, `ref_davis`
+            and `coco_panoptic`.
         on_frame: told of every frame.
     Raises:
         InputError: for another name, or a layout with parts missing.
@@ -148,6 +185,32 @@ def _tracks(subject: Subject, root: Path, split: str, output: Path, on_frame: On
     predict_tracks(source, subject.finder(vocabulary, released_vis()), output, on_frame)
 
 
+def _coco_instances(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    source = open_coco_instances(root, split, keeps_empty=True)
+    vocabulary = subject.vocabulary("coco", source.vocabulary, (True,) * len(source.vocabulary))
+    predict_instances(source, subject.still_finder(vocabulary, released_image), output, on_frame)
+
+
+def _coco_panoptic(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
+    source = CocoPanoptic(root, split)
+    vocabulary = subject.vocabulary("coco_panoptic", source.vocabulary, source.categories.is_thing)
+    predict_picture_segments(source, subject.still_finder(vocabulary, released_image_panoptic), output, on_frame)
+
+
+def _label_pictures(
+    subject: Subject,
+    root: Path,
+    split: str,
+    output: Path,
+    on_frame: OnFrame,
+    source: Callable[[Path, str], LabelPictures],
+    section: str,
+) -> None:
+    pictures = source(root, split)
+    vocabulary = subject.vocabulary(section, pictures.vocabulary, (False,) * len(pictures.vocabulary))
+    predict_picture_classes(pictures, subject.still_finder(vocabulary, released_image), output, on_frame)
+
+
 def _vipseg(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
     source = VipSeg(root, split)
     vocabulary = subject.vocabulary("vipseg", source.vocabulary, source.is_thing)
@@ -161,7 +224,11 @@ def _vspw(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFr
 
 
 _PREDICTORS: dict[str, Predictor] = {
+    "ade20k": partial(_label_pictures, source=open_ade20k, section="ade20k"),
     "burst": _burst,
+    "camvid": partial(_label_pictures, source=open_camvid, section="camvid"),
+    "coco_instances": _coco_instances,
+    "coco_panoptic": _coco_panoptic,
     "davis2017": partial(_objects, source=open_davis2017),
     "mose": partial(_objects, source=open_mose),
     "ovis": partial(_tracks, name="ovis", section="ovis"),

@@ -55,8 +55,8 @@ def predict_segments(source: VipSeg, open_finder: OpenFinder, folder: Path, on_f
         for result in results_of(finder, source, item_index, on_frame):
             assert result.panoptic is not None, "a panoptic answer was asked for"
             name = video.map_paths[result.frame_index].name
-            _write_ids(folder / "pan_pred" / video.name / name, result.panoptic.segment_ids().numpy())
-            frames.append({"file_name": name, "segments_info": _described(result.panoptic, source.category_ids)})
+            write_ids(folder / "pan_pred" / video.name / name, result.panoptic.segment_ids().numpy())
+            frames.append({"file_name": name, "segments_info": described(result.panoptic, source.category_ids)})
         annotations.append({"video_id": video.name, "annotations": frames})
     (folder / "pred.json").write_text(json.dumps({"annotations": annotations}), encoding="utf-8")
 
@@ -98,7 +98,7 @@ def _tracks_of(
     ]
 
 
-def _described(panoptic: SegmentMap, category_ids: tuple[int, ...]) -> list[dict[str, Any]]:
+def described(panoptic: SegmentMap, category_ids: tuple[int, ...]) -> list[dict[str, Any]]:
     """List the segments of a frame as the official JSON does."""
     num_pixels = panoptic.size[0] * panoptic.size[1]
     return [
@@ -113,7 +113,8 @@ def _described(panoptic: SegmentMap, category_ids: tuple[int, ...]) -> list[dict
     ]
 
 
-def _write_ids(path: Path, ids: npt.NDArray[np.int32]) -> None:
+def write_ids(path: Path, ids: npt.NDArray[np.int32]) -> None:
+    """Paint the ids of segments [H, W] as colours, as COCO does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     colours = np.stack([ids % 256, ids // 256 % 256, ids // (256 * 256)], axis=-1).astype(np.uint8)
     Image.fromarray(colours).save(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from univs.data.formats.burst import common_categories, open_burst
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
 from univs.data.formats.json_files import first_existing
+from univs.data.formats.label_pictures import LabelPictures, open_ade20k, open_camvid
 from univs.data.formats.mose import open_mose
 from univs.data.formats.video_json import open_video_json
 from univs.data.formats.viposeg import kind_of, open_viposeg
@@ -16,7 +17,7 @@ from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos, seen_categories
 from univs.errors import InputError
 from univs.evaluation.scoring import masks
-from univs.evaluation.scoring.images import score_ade20k, score_coco_instances, score_coco_panoptic
+from univs.evaluation.scoring.images import score_coco_instances, score_coco_panoptic, score_label_pictures
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.scenes import score_classes, score_panoptic
 from univs.evaluation.scoring.table import ScoreTable
@@ -48,9 +49,11 @@ def scored_benchmarks() -> tuple[str, ...]:
     return tuple(_SCORERS)
 
 
-def _ade20k(root: Path, split: str, predictions: Path) -> ScoreTable:
+def _label_pictures(
+    root: Path, split: str, predictions: Path, source: Callable[[Path, str], LabelPictures]
+) -> ScoreTable:
     with closing(PredictedMaps(predictions)) as predicted:
-        return score_ade20k(root, split, predicted)
+        return score_label_pictures(source(root, split), predicted)
 
 
 def _burst(root: Path, split: str, predictions: Path) -> ScoreTable:
@@ -106,8 +109,9 @@ def _youtube_vos(root: Path, split: str, predictions: Path) -> ScoreTable:
 
 
 _SCORERS: dict[str, Scorer] = {
-    "ade20k": _ade20k,
+    "ade20k": partial(_label_pictures, source=open_ade20k),
     "burst": _burst,
+    "camvid": partial(_label_pictures, source=open_camvid),
     "coco_instances": score_coco_instances,
     "coco_panoptic": score_coco_panoptic,
     "davis2017": _davis2017,

@@ -1,4 +1,4 @@
-"""Scores of pictures: COCO instances and panoptic segments, classes of ADE20K."""
+"""Scores of pictures: COCO instances and panoptic segments, classes of ADE20K and CamVid."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from univs.data.formats.json_files import Json, first_existing, read_json, understanding
+from univs.data.formats.label_pictures import LabelPictures
 from univs.data.formats.segmentations import to_rle
 from univs.errors import InputError
 from univs.evaluation import panoptic, semantic
@@ -16,8 +17,6 @@ from univs.evaluation.panoptic import PanopticMap, PanopticQuality, Segment
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.table import ScoreRow, ScoreTable
 from univs.evaluation.scoring.tracks import PRECISION_COLUMNS, precision_values
-
-_NUM_ADE_CLASSES = 150
 
 
 def score_coco_instances(root: Path, split: str, predictions: Path) -> ScoreTable:
@@ -92,28 +91,28 @@ def score_coco_panoptic(root: Path, split: str, predictions: Path) -> ScoreTable
     return ScoreTable(("PQ", "SQ", "RQ"), tuple(table))
 
 
-def score_ade20k(root: Path, split: str, predicted: PredictedMaps) -> ScoreTable:
-    """Give mIoU, its weighted form and accuracies, and IoU of each of the 150 classes that occurs.
+def score_label_pictures(source: LabelPictures, predicted: PredictedMaps) -> ScoreTable:
+    """Give mIoU, its weighted form and accuracies, and IoU of each class that occurs.
 
     Args:
-        root: holds `annotations/SPLIT/NAME.png`, 0 for void, class K as K + 1.
-        split: "training" or "validation".
+        source: annotated pictures.
         predicted: `SPLIT/NAME.png`, values as in the annotation.
     Raises:
         InputError: for files that are missing or of another size.
     """
-    paths = sorted((root / "annotations" / split).glob("*.png"))
-    if not paths:
-        raise InputError(f"expected NAME.png in {root / 'annotations' / split}, got none; unpack ADEChallengeData2016")
-    counts = np.zeros((_NUM_ADE_CLASSES, _NUM_ADE_CLASSES + 1), dtype=np.int64)
-    for path in paths:
-        with Image.open(path) as image:
-            truth = np.array(image).astype(np.int64) - 1
-        counts += semantic.confusion(predicted.read(split, path.stem) - 1, truth, _NUM_ADE_CLASSES)
+    num_classes = len(source.vocabulary)
+    counts = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
+    for item_index in range(len(source)):
+        values = predicted.read(source.folder, source.frame_name(item_index))
+        counts += semantic.confusion(source.code.decode(values), source.read_classes(item_index), num_classes)
     report = semantic.summarize(counts)
     head = (report.mean_iou, report.frequency_weighted_iou, report.mean_accuracy, report.pixel_accuracy)
     nothing = (float("nan"),) * (len(head) - 1)
-    rows = [ScoreRow(f"class {row}", (iou, *nothing)) for row, iou in enumerate(report.class_iou) if not np.isnan(iou)]
+    rows = [
+        ScoreRow(source.vocabulary[row], (iou, *nothing))
+        for row, iou in enumerate(report.class_iou)
+        if not np.isnan(iou)
+    ]
     return ScoreTable(("mIoU", "fwIoU", "mAcc", "aAcc"), (ScoreRow("all", head), *rows))
 
 

@@ -17,7 +17,8 @@ class ScoreTable:
 
     columns: tuple[str, ...]
     rows: tuple[ScoreRow, ...]
+    clips: tuple[ScoreRow, ...] = ()  # the same figures of each video alone, where that means something
 
     def __post_init__(self) -> None:
         assert self.rows, "the first row is over everything"
-        assert all(len(row.values) == len(self.columns) for row in self.rows)
+        assert all(len(row.values) == len(self.columns) for row in (*self.rows, *self.clips))

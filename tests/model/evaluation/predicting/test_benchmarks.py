@@ -17,36 +17,59 @@ from univs import rle
 from univs.companions import ClassVectors
 from univs.config import tiny
 from univs.data.benchmarks import BENCHMARKS
+from univs.data.formats.coco import open_coco_instances
+from univs.data.formats.segmentations import to_rle
 from univs.data.formats.video_json import open_video_json
 from univs.data.formats.vipseg import VipSeg
 from univs.errors import InputError, UnsupportedPromptError
 from univs.evaluation.predicting.benchmarks import Subject, predict_benchmark, predicted_benchmarks
 from univs.evaluation.predicting.found import predict_segments, predict_tracks
 from univs.evaluation.predicting.prompted import label_map as painted
+from univs.evaluation.predicting.stills import predict_instances
 from univs.evaluation.scoring.benchmarks import score_benchmark
 from univs.evaluation.submissions.pngs import read_pngs
 from univs.evaluation.submissions.tracks import read_tracks
-from univs.inference.entities.options import Answer
+from univs.inference.entities.options import Answer, paper_entities, released_image
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.vocabulary import EncodedVocabulary
+from univs.inference.options import paper
 from univs.model import UniVS
 from univs.prompt_encoder.text import TextFeatures
-from univs.types import FrameResult, MaskResult, ObjectState
+from univs.types import Compat, FrameResult, MaskResult, ObjectState
 from univs.vocabularies import Vocabulary
 
 _TIME_BASE = Fraction(1, 24)
-_SECTIONS = ("ytvis19", "ytvis21", "ovis", "vipseg")
+_SECTIONS = {  # names of the miniatures in each
+    "ade20k": 150,
+    "camvid": 11,
+    "coco": 2,
+    "coco_panoptic": 2,
+    "ovis": 2,
+    "vipseg": 2,
+    "ytvis19": 2,
+    "ytvis21": 2,
+}
+_SPLITS = {
+    "ade20k": "validation",
+    "burst": "val",
+    "camvid": "val",
+    "coco_instances": "val2017",
+    "coco_panoptic": "val2017",
+    "davis2017": "val",
+    "mose": "valid",
+    "vipseg": "val",
+    "viposeg": "valid",
+    "vspw": "val",
+}
 
 
 @cache
 def _subject() -> Subject:
     """A tiny network that knows a class vector for every name the miniatures have, and reads no text."""
     width = network().config.text_dim
-    vectors = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
-    number = {"ytvis19": 2, "ytvis21": 2, "ovis": 2, "vipseg": 2}
-    return Subject(
-        network(), classes=ClassVectors(vectors, {name: (0, number[name]) for name in _SECTIONS}), short_side_px=64
-    )
+    vectors = torch.randn(150, width, generator=torch.Generator().manual_seed(0))
+    sections = {name: (0, number) for name, number in _SECTIONS.items()}
+    return Subject(network(), classes=ClassVectors(vectors, sections), short_side_px=64)
 
 
 class _Words:
@@ -79,24 +102,40 @@ def _complete(name: str, root: Path) -> str:
     if name == "mose":
         for frame, each in enumerate(FRAMES):
             write_labels(root / "valid" / "Annotations" / "0a" / f"{each}.png", label_map(frame + 1))
-    return {"davis2017": "val", "mose": "valid", "viposeg": "valid", "vipseg": "val", "burst": "val"}.get(name, "train")
+    return _SPLITS.get(name, "train")
 
 
 @pytest.mark.parametrize(
-    "name", ["burst", "davis2017", "mose", "viposeg", "youtube_vos2018", "ytvis2019", "ytvis2021", "ovis", "vipseg"]
+    "name",
+    [
+        "ade20k",
+        "burst",
+        "camvid",
+        "coco_instances",
+        "coco_panoptic",
+        "davis2017",
+        "mose",
+        "ovis",
+        "vipseg",
+        "viposeg",
+        "youtube_vos2018",
+        "ytvis2019",
+        "ytvis2021",
+    ],
 )
 def test_what_is_predicted_can_be_scored(tmp_path: Path, name: str) -> None:
-    root, output = tmp_path / "data", tmp_path / ("out" if name == "vipseg" else "out.zip")
+    root, output = tmp_path / "data", tmp_path / ("out" if name in {"vipseg", "coco_panoptic"} else "out.zip")
     split = _complete(name, root)
     ticks: list[int] = []
     predict_benchmark(name, _subject(), root, split, output, lambda: ticks.append(1))
     source = BENCHMARKS[name].open_split(root, split)
-    assert len(ticks) == sum(source.num_frames(item_index) for item_index in range(len(source)))
+    unannotated = 1 if name == "coco_instances" else 0  # a picture that training leaves out
+    assert len(ticks) == unannotated + sum(source.num_frames(item_index) for item_index in range(len(source)))
     first = score_benchmark(name, root, split, output).rows[0]
     assert all(np.isnan(value) or -1 <= value <= 1 for value in first.values)
 
 
-@pytest.mark.parametrize("name", ["ref_davis", "ref_youtube_vos", "vspw", "ytvis2021"])
+@pytest.mark.parametrize("name", ["camvid", "coco_instances", "ref_davis", "ref_youtube_vos", "vspw", "ytvis2021"])
 def test_names_and_expressions_are_read_by_the_text_encoder(tmp_path: Path, name: str) -> None:
     root, output = tmp_path / "data", tmp_path / ("out" if name == "ref_davis" else "out.zip")
     MINIATURES[name](root)
@@ -104,7 +143,7 @@ def test_names_and_expressions_are_read_by_the_text_encoder(tmp_path: Path, name
         texts = root / "davis_text_annotations"
         for missing in ("Davis17_annot2.txt", "Davis17_annot2_full_video.txt"):
             (texts / missing).write_bytes((texts / "Davis17_annot1.txt").read_bytes())
-    split = {"ref_davis": "val", "vspw": "val"}.get(name, "train")
+    split = {"ref_davis": "val"}.get(name) or _SPLITS.get(name, "train")
     predict_benchmark(name, _reader(), root, split, output, lambda: None)
     table = score_benchmark(name, root, split, output)
     assert all(np.isnan(value) or 0 <= value <= 1 for value in table.rows[0].values)
@@ -157,6 +196,41 @@ def test_tracks_have_the_video_and_the_classes_of_the_data_set(tmp_path: Path) -
     assert {track.video_id for track in tracks} <= {1, 2}
     assert {track.category_id for track in tracks} <= {2, 5}
     assert all(len(track.masks) == 3 and 0 <= track.score <= 1 for track in tracks)
+
+
+def test_instances_of_pictures_are_written_as_coco_has_them(tmp_path: Path) -> None:
+    MINIATURES["coco_instances"](tmp_path)
+    source = open_coco_instances(tmp_path, "val2017", keeps_empty=True)
+    predict_instances(source, _credulous(things(2)), tmp_path / "results.json", lambda: None)
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert {each["image_id"] for each in results} <= {1, 2, 3}
+    assert {each["category_id"] for each in results} <= {4, 9}
+    assert len(results) > 3, "settings that believe anything find something in every picture"
+    for each in results:
+        mask = to_rle(each["segmentation"], (12, 16))
+        assert mask is not None and 0 <= each["score"] <= 1
+
+
+def test_void_and_classes_of_pictures_have_the_values_of_the_annotation(tmp_path: Path) -> None:
+    """CamVid counts classes from 0 and has 11 for void; ADE20K from 1 and has 0 for void."""
+    for name, values in (("camvid", range(12)), ("ade20k", range(151))):
+        root, output = tmp_path / name, tmp_path / f"{name}.zip"
+        split = _complete(name, root)
+        predict_benchmark(name, _subject(), root, split, output, lambda: None)
+        (frame,) = read_pngs(output)
+        assert frame.folder == split
+        assert set(np.unique(frame.labels).tolist()) <= set(values)
+
+
+def test_stills_are_looked_at_with_the_settings_of_the_paper_unless_as_served() -> None:
+    words = things(2)
+    finder = _subject().still_finder(words, released_image)((32, 32), Answer.INSTANCES)
+    assert finder.options.detection.first_score == 0.0
+    assert finder.options.inference == paper(64)
+    served = replace(_subject(), is_as_served=True).still_finder(words, released_image)((32, 32), Answer.INSTANCES)
+    assert served.options == paper_entities(64)
+    published = replace(_subject(), compat=Compat.RELEASED, short_side_px=None)
+    assert published.still_finder(words, released_image)((32, 32), Answer.INSTANCES).options == released_image()
 
 
 def test_segments_are_listed_as_they_are_painted(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.model.data.miniatures import FRAMES, MINIATURES, VIDEOS, label_map, write_labels
 
 from univs.data.benchmarks import BENCHMARKS
+from univs.data.formats.coco import open_coco_instances
+from univs.data.formats.segmentations import to_rle
 from univs.data.formats.video_json import open_video_json
 from univs.errors import InputError
 from univs.evaluation.scoring.benchmarks import score_benchmark, scored_benchmarks
@@ -90,9 +92,42 @@ def _vspw(root: Path, predictions: Path) -> str:
     return "val"
 
 
+def _coco_instances(root: Path, predictions: Path) -> str:
+    source = open_coco_instances(root, "val2017")
+    results = []
+    for entry in source.entries:
+        for each in entry.annotations:
+            mask = to_rle(each["segmentation"], entry.size)
+            assert mask is not None
+            segmentation = {"size": list(mask.size), "counts": mask.counts}
+            results.append({**each, "segmentation": segmentation, "score": 0.5})
+    predictions.write_text(json.dumps(results), encoding="utf-8")
+    return "val2017"
+
+
+def _coco_panoptic(root: Path, predictions: Path) -> str:
+    shutil.copytree(root / "annotations" / "panoptic_val2017", predictions / "pan_pred")
+    shutil.copy(root / "annotations" / "panoptic_val2017.json", predictions / "pred.json")
+    return "val2017"
+
+
+def _ade20k(root: Path, predictions: Path) -> str:
+    shutil.copytree(root / "annotations", predictions)
+    return "validation"
+
+
+def _camvid(root: Path, predictions: Path) -> str:
+    shutil.copytree(root / "valannot", predictions / "val")
+    return "val"
+
+
 # Each writes the truth as predictions and gives the split.
 _PERFECT: dict[str, Callable[[Path, Path], str]] = {
+    "ade20k": _ade20k,
     "burst": _burst,
+    "camvid": _camvid,
+    "coco_instances": _coco_instances,
+    "coco_panoptic": _coco_panoptic,
     "davis2017": _davis2017,
     "mose": _mose,
     "ovis": _tracks,
@@ -120,10 +155,10 @@ def test_truth_as_prediction_scores_one(tmp_path: Path, name: str) -> None:
     assert sum(not math.isnan(value) for row in table.rows for value in row.values) >= 3
 
 
-def test_every_benchmark_of_videos_can_be_scored() -> None:
-    """DAVIS 2016 has `univs eval`; pictures are scored in `test_images.py`."""
+def test_every_benchmark_can_be_scored() -> None:
+    """DAVIS 2016 has `univs eval`."""
     assert {*_PERFECT, "davis2016"} == set(BENCHMARKS)
-    assert {*_PERFECT, "ade20k", "coco_instances", "coco_panoptic"} == set(scored_benchmarks())
+    assert set(_PERFECT) == set(scored_benchmarks())
 
 
 def test_object_that_is_not_followed_scores_zero(tmp_path: Path) -> None:

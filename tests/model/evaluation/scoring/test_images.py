@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.model.data.miniatures import HEIGHT, WIDTH, label_map, write_json, write_labels
+from tests.model.data.miniatures import HEIGHT, WIDTH, label_map, write_image, write_json, write_labels
 
 from univs import rle
 from univs.errors import InputError
@@ -61,14 +61,15 @@ def test_panoptic_segments_are_scored_from_files(tmp_path: Path) -> None:
 
 def test_classes_of_pictures_are_scored_from_files(tmp_path: Path) -> None:
     """Class 0 (value 1) is found, class 1 (value 2) is called class 2: IoU 1, 0 and 0."""
+    write_image(tmp_path / "images" / "validation" / "a.jpg")
     write_labels(tmp_path / "annotations" / "validation" / "a.png", label_map(1))
     write_labels(tmp_path / "out" / "validation" / "a.png", np.array([0, 1, 3], dtype=np.uint8)[label_map(1)])
     table = score_benchmark("ade20k", tmp_path, "validation", tmp_path / "out")
     assert [(row.name, row.values[0]) for row in table.rows] == [
         ("all", pytest.approx(1 / 3)),
-        ("class 0", 1.0),
-        ("class 1", 0.0),
-        ("class 2", 0.0),
+        ("wall", 1.0),
+        ("building", 0.0),
+        ("sky", 0.0),
     ]
 
 
