@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -34,6 +34,7 @@ from univs.types import Frame
 
 # Playlists (HLS, DASH, concat) are left out on purpose: they make the reader open other files and hosts.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v"
+BLOCK_BYTES = 64 * 2**20  # pixels that are kept for going backward
 _KEYFRAME_SPACING = 64  # remember at most one key frame in so many frames, so that memory stays small
 _REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) or upload it again"
 
@@ -153,6 +154,23 @@ class Video:
         self._iterators.add(iterator)
         return iterator
 
+    def frames_backward(self, start_index: int, max_bytes: int = BLOCK_BYTES) -> Iterator[Frame]:
+        """Decode frames on demand from `start_index` down to the first, at bounded memory.
+
+        Frames can only be decoded forward, so they come in blocks: each is decoded from the nearest key frame before
+        it, and its frames are kept until they are given. The larger the blocks, the less is decoded twice.
+
+        Args:
+            start_index: of the first frame that is given.
+            max_bytes: of the pixels of one block; a block has at least one frame.
+        Raises:
+            InputError: for a start that is negative or beyond the end.
+            DamagedVideoError: when data before the start are broken.
+        """
+        if start_index < 0:
+            raise InputError(f"start_index must be at least 0, got {start_index}; frames are counted from 0")
+        return self._descend(start_index, max(1, max_bytes // (3 * self.info.width * self.info.height)))
+
     def close(self) -> None:
         """Close the files of all unfinished iterators."""
         for iterator in list(self._iterators):
@@ -165,6 +183,17 @@ class Video:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _descend(self, start_index: int, block_length: int) -> Iterator[Frame]:
+        for last in range(start_index, -1, -block_length):
+            first = max(0, last - block_length + 1)
+            block = list(islice(self.frames(first), last - first + 1))
+            if not block or block[-1].index != last:
+                raise InputError(
+                    f"expected frame {last} in {self.path.name}, which ends before it; begin at a frame that it has"
+                )
+            while block:
+                yield block.pop()
 
     def _iterate(self, start_index: int) -> Generator[Frame, None, None]:
         index, end_s = -1, 0.0
