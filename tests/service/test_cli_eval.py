@@ -15,6 +15,7 @@ from univs_service.cli.eval import _Task
 from univs_service.cli.main import app
 
 _RUNNER = CliRunner()
+_TINY = ("--weights", "tiny", "--short-side", "64")
 
 
 def test_objects_of_a_benchmark_are_followed_scored_and_kept(tmp_path: Path) -> None:
@@ -22,8 +23,7 @@ def test_objects_of_a_benchmark_are_followed_scored_and_kept(tmp_path: Path) -> 
     record, answers = tmp_path / "figures.json", tmp_path / "answers.zip"
     result = _RUNNER.invoke(
         app,
-        ["eval", str(tmp_path / "data"), "--data", "davis2017", "--weights", "tiny", "--short-side", "64"]
-        + ["--json", str(record), "--write", str(answers)],
+        ["eval", str(tmp_path / "data"), "--data", "davis2017", *_TINY, "--json", str(record), "--write", str(answers)],
     )
     assert result.exit_code == 0, result.output
     assert "untrained" in result.output

@@ -62,10 +62,8 @@ def test_report_of_a_case_by_hand() -> None:
     #            J&F  J    F    AUC: 3.5 / 4     first: 3 / 4 false alarms missed
     expected = (0.4, 0.3, 0.5, 3.5 / 4, 3 / 4, 0.125, 0.25)
     assert row.values == pytest.approx(expected)
-    assert [(each.name, each.values[0]) for each in table.clips] == [
-        ("a", pytest.approx(0.6)),
-        ("b", pytest.approx(0.2)),
-    ]
+    assert [each.name for each in table.clips] == ["a", "b"]
+    assert [each.values[0] for each in table.clips] == pytest.approx([0.6, 0.2])
 
 
 def test_absent_expressions_name_no_category_of_the_clip(tmp_path: Path) -> None:
