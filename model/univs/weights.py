@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from univs import config as configs
 from univs import tensor_files
@@ -33,6 +33,7 @@ from univs.model import UniVS
 from univs.prompt_encoder import TextEncoder, minilm, text_map
 from univs.prompt_encoder.remembered_names import RememberedNames
 from univs.prompt_encoder.sentence_text import SentenceTextEncoder
+from univs.prompt_encoder.text import TextFeatures
 from univs.published_files import read_tensors
 from univs.types import Compat, PromptKind
 
@@ -181,6 +182,23 @@ def describe(name_or_path: str | Path) -> WeightsInfo:
     return _info(path)
 
 
+def outline(name_or_path: str | Path) -> tuple[UniVS, WeightsInfo]:
+    """Build the network of a checkpoint without its values, to see what it can do: it takes no memory and no time.
+
+    Its text encoder is there when `load` would attach one, but encodes nothing.
+
+    Raises:
+        WeightsError: as `load`, but for what only the values show.
+    """
+    path = find(name_or_path)
+    info = _info(path)
+    with torch.device("meta"):
+        model = UniVS(_without_download(info.config))
+    if text_path(path).is_file() or offline_text(info.config) is not None:
+        model.text_encoder = _UnreadText(info.config.text_dim)
+    return model.eval(), info
+
+
 def verify(name_or_path: str | Path) -> WeightsInfo:
     """Check a checkpoint and what lies beside it: hash, config, names, shapes, finite values. Builds no network.
 
@@ -309,6 +327,20 @@ def _seeded(name: str) -> UniVS:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(name.encode()))
         return UniVS(_VARIANTS[name]())
+
+
+class _UnreadText(nn.Module):
+    """Stands for a text encoder that was not read."""
+
+    def __init__(self, text_dim: int) -> None:
+        super().__init__()
+        self.text_dim = text_dim
+
+    def encode(self, texts: list[str]) -> TextFeatures:
+        raise AssertionError(f"the outline of a network reads no text, got {texts}")
+
+    def encode_names(self, names: list[str]) -> Tensor:
+        raise AssertionError(f"the outline of a network reads no names, got {names}")
 
 
 def _own_state(model: UniVS) -> dict[str, Tensor]:

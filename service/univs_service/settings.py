@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     worker_metrics_host: str = "127.0.0.1"
     worker_metrics_port: int = Field(default=9101, ge=0, le=65535)
     model: str = Field(default="nano", description="weights to load; also the default of new sessions")
+    weights_dir: Path | None = Field(
+        default=None, description="folder of weights that sessions may ask for by name; left out DATA_DIR/weights"
+    )
+    max_models: int = Field(default=3, ge=1, description="networks that one worker holds in memory, its own included")
     device: str = "cpu"
     compat: Literal["paper", "released"] | None = Field(
         default=None, description="semantics by which the network is run; those of the weights when left out"
@@ -93,6 +97,11 @@ class Settings(BaseSettings):
     max_inflight_frames: int = Field(
         default=32, ge=1, description="pushed frames without a result; published weights need more than 4"
     )
+
+    @property
+    def own_weights(self) -> Path:
+        """Folder of weights that sessions may ask for by name; it need not exist."""
+        return self.weights_dir or self.data_dir / "weights"
 
     def limits(self) -> Limits:
         """Give the limits that clients may read."""

@@ -226,8 +226,10 @@ def load_engine(
     """
     from univs_service.cli.options import overridden
     from univs_service.worker.engine import Engine
+    from univs_service.worker.weights_folder import resolved
 
-    return Engine.load(overridden(model=model, device=device, threads=threads, short_side_px=short_side_px))
+    settings = overridden(model=model, device=device, threads=threads, short_side_px=short_side_px)
+    return Engine.load(resolved(settings))
 
 
 def _fewer(num_frames: int | None, to_frame: int | None) -> int | None:

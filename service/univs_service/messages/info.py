@@ -25,10 +25,11 @@ class Limits(Outgoing):
 
 
 class ModelInfo(Outgoing):
-    """Weights that a worker has loaded, and which prompts they can serve."""
+    """Weights that a worker can run, and which prompts they can serve."""
 
     name: str
     weights: Weights
+    is_loaded: bool = True  # else the first session that asks for them waits until they are
     prompts: list[PromptKind]
     no_text: str = ""  # why texts are not among them
     tasks: list[Task] = Field(default_factory=list)  # what a session may ask for

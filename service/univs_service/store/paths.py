@@ -4,6 +4,7 @@
 <data_dir>/<principal>/incoming/                    uploads under way, one file each
 <data_dir>/sessions/<id>/results.ndjson             every event, line n is the event with seq n
 <data_dir>/sessions/<id>/exports/                   the results in other formats, made when they are asked for
+<data_dir>/weights/<name>.safetensors               weights that sessions may ask for by name, unless set elsewhere
 <data_dir>/sessions/<id>/frames/<frame>.<encoding>  pushed frames, kept until a snapshot covers them
 """
 

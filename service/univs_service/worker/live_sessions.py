@@ -3,15 +3,17 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
-from univs_service.errors import LeaseLostError, StoreUnavailableError
-from univs_service.messages import Weights
+from univs.errors import WeightsError
+from univs_service.errors import LeaseLostError, StoreUnavailableError, UnknownModelError
 from univs_service.metrics import WorkerMetrics
 from univs_service.settings import Settings
 from univs_service.store.records import Claim
 from univs_service.store.worker_store import WorkerStore
 from univs_service.worker import convert
 from univs_service.worker.engine import Engine
+from univs_service.worker.engines import Engines
 from univs_service.worker.lease import LeaseKeeper
 from univs_service.worker.live_session import LiveSession
 from univs_service.worker.scheduler import ClipRequest
@@ -24,7 +26,7 @@ class LiveSessions:
 
     def __init__(
         self,
-        engine: Engine,
+        engines: Engines,
         store: WorkerStore,
         keeper: LeaseKeeper,
         settings: Settings,
@@ -35,7 +37,7 @@ class LiveSessions:
         """Hold nothing yet.
 
         Args:
-            engine: runs the network.
+            engines: run the networks.
             store: where sessions come from and results go.
             keeper: renews the leases of what is held.
             settings: limits and intervals.
@@ -43,14 +45,13 @@ class LiveSessions:
             on_leave: called with the id of each session that is held no more.
         """
         self._on_leave = on_leave
-        self._engine = engine
+        self._engines = engines
         self._store = store
         self._keeper = keeper
         self._settings = settings
         self._metrics = metrics
-        weights = convert.weights_to_message(engine.info)
-        self._weights: dict[str, Weights] = {engine.info.name: weights, settings.model: weights}
         self._sessions: dict[str, LiveSession] = {}
+        self._engine_of: dict[str, Engine] = {}  # by session
 
     @property
     def has_room(self) -> bool:
@@ -69,22 +70,42 @@ class LiveSessions:
 
     def claim(self) -> None:
         """Take over sessions that wait, while there is room."""
-        while self.has_room and (claim := self._store.claim(self._keeper.worker_id, self._weights)) is not None:
+        while self.has_room:
+            claim = self._store.claim(self._keeper.worker_id, self._engines.claimable(self._in_use))
+            if claim is None:
+                break
             self._observe_claim(claim)
             if claim.lease.session_id in self._sessions:  # our own lease had run out
                 self._drop(self._sessions[claim.lease.session_id], "claimed anew")
             self._keeper.keep(claim.lease)
-            session = self._take_up(claim)
-            if session is not None:
-                self._sessions[session.session_id] = session
-                self._guard(session, session.open)
+            self._take_up(claim)
         self._observe()
 
-    def _take_up(self, claim: Claim) -> LiveSession | None:
+    @property
+    def _in_use(self) -> list[Engine]:
+        return list(self._engine_of.values())
+
+    def _take_up(self, claim: Claim) -> None:
+        """Load the session's weights and open it; one whose weights are unusable ends with the problem."""
+        unusable: Exception | None = None
+        engine = self._engines.default
+        try:
+            engine = self._engines.get(claim.spec.model, self._in_use)
+        except Exception as error:  # as in _guard: a file that breaks in a way of its own, no memory left
+            logger.warning("weights unusable", extra={"model": claim.spec.model, "reason": str(error)})
+            unusable = UnknownModelError(str(error)) if isinstance(error, WeightsError) else error
+        session = self._read(claim, engine)
+        if session is None:
+            return
+        self._sessions[session.session_id] = session
+        self._engine_of[session.session_id] = engine
+        self._guard(session, session.open if unusable is None else partial(_raise, unusable))
+
+    def _read(self, claim: Claim, engine: Engine) -> LiveSession | None:
         """Read what the last owner left; None, and the lease runs out, when even that fails."""
         session_id = claim.lease.session_id
         try:
-            return LiveSession(claim, self._engine, self._store, self._settings, self._metrics)
+            return LiveSession(claim, engine, self._store, self._settings, self._metrics)
         except StoreUnavailableError:
             self._keeper.let_go(session_id)
             raise
@@ -143,6 +164,7 @@ class LiveSessions:
     def _drop(self, session: LiveSession, reason: str) -> None:
         logger.info("session left", extra={"session_id": session.session_id, "reason": reason})
         del self._sessions[session.session_id]
+        del self._engine_of[session.session_id]
         self._keeper.let_go(session.session_id)
         self._on_leave(session.session_id)
         session.close()
@@ -172,3 +194,7 @@ class LiveSessions:
         self._metrics.objects_active.set(sum(session.num_objects for session in sessions))
         self._metrics.session_memory_bytes.set(sum(session.num_bytes for session in sessions))
         self._keeper.num_sessions = len(sessions)
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -16,10 +16,12 @@ from univs_service.metrics import WorkerMetrics
 from univs_service.settings import Settings
 from univs_service.store.worker_store import WorkerStore
 from univs_service.worker.engine import Engine
+from univs_service.worker.engines import Engines
 from univs_service.worker.lease import LeaseKeeper, Watchdog
 from univs_service.worker.live_sessions import LiveSessions
 from univs_service.worker.loop import WorkerLoop
 from univs_service.worker.scheduler import Scheduler
+from univs_service.worker.weights_folder import resolved
 
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: starting again with the same settings would not help
 EXIT_HUNG = 75  # EX_TEMPFAIL: a step did not end
@@ -32,20 +34,21 @@ logger = logging.getLogger(__name__)
 def run_worker(settings: Settings) -> int:
     """Run one worker until SIGTERM or SIGINT; give its exit code."""
     try:
-        engine = Engine.load(settings)
+        engine = Engine.load(resolved(settings))
     except WeightsError as error:
         logger.error("weights unusable", extra={"model": settings.model, "reason": str(error)})
         return EXIT_CONFIGURATION
     warm_up_s = engine.warm_up()
+    engines = Engines(engine, settings)
     metrics = WorkerMetrics()
     weights = engine.info
     metrics.build.info({"model": weights.name, "sha256": weights.sha256, "is_trained": str(weights.is_trained).lower()})
     port = serve_metrics(metrics, settings)
     store = WorkerStore(settings)
     watchdog = Watchdog(settings.step_timeout_s)
-    keeper = _lease_keeper(engine, store, watchdog, settings)
+    keeper = _lease_keeper(engines, store, watchdog, settings)
     scheduler = Scheduler()
-    sessions = LiveSessions(engine, store, keeper, settings, metrics, on_leave=scheduler.forget)
+    sessions = LiveSessions(engines, store, keeper, settings, metrics, on_leave=scheduler.forget)
     loop = WorkerLoop(store, sessions, scheduler, watchdog, settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.stop())
@@ -77,7 +80,7 @@ def serve_metrics(metrics: WorkerMetrics, settings: Settings) -> int:
     return 0
 
 
-def _lease_keeper(engine: Engine, store: WorkerStore, watchdog: Watchdog, settings: Settings) -> LeaseKeeper:
+def _lease_keeper(engines: Engines, store: WorkerStore, watchdog: Watchdog, settings: Settings) -> LeaseKeeper:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     started_at = time.time()
 
@@ -85,7 +88,7 @@ def _lease_keeper(engine: Engine, store: WorkerStore, watchdog: Watchdog, settin
         return WorkerInfo(
             worker_id=worker_id,
             is_ready=True,
-            models=[engine.model_info],
+            models=list(engines.models),
             num_sessions=num_sessions,
             max_sessions=settings.max_sessions,
             device=settings.device,

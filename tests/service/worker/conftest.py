@@ -22,6 +22,7 @@ from univs_service.store.gateway_store import GatewayStore
 from univs_service.store.records import SessionSpec, SessionState
 from univs_service.store.worker_store import WorkerStore
 from univs_service.worker.engine import Engine
+from univs_service.worker.engines import Engines
 from univs_service.worker.lease import LeaseKeeper, Watchdog
 from univs_service.worker.live_sessions import LiveSessions
 from univs_service.worker.loop import WorkerLoop
@@ -92,10 +93,11 @@ class Bench:
         video: Video | None,
         fields: dict[str, Any],
     ) -> SessionSpec:
+        given: dict[str, Any] = {"model": "tiny", "from_frame": 0, "to_frame": None, "auto_start": True} | fields
         spec = SessionSpec(
-            session_id=session_id, principal=PRINCIPAL, source=source, model="tiny", video=video,
+            session_id=session_id, principal=PRINCIPAL, source=source, video=video,
             frame_width=SIZE[1], frame_height=SIZE[0], created_at=0.0,
-            **{"from_frame": 0, "to_frame": None, "auto_start": True} | fields,
+            **given,
         )  # fmt: skip
         self.gateway(lambda store: store.create_session(spec, prompts))
         return spec
@@ -153,8 +155,9 @@ class Worker:
             on_hang=lambda: None,
         )
         scheduler = Scheduler()
+        self.engines = Engines(engine, settings)
         self.sessions = LiveSessions(
-            engine, self.store, self.keeper, settings, WorkerMetrics(), on_leave=scheduler.forget
+            self.engines, self.store, self.keeper, settings, WorkerMetrics(), on_leave=scheduler.forget
         )
         self.loop = WorkerLoop(self.store, self.sessions, scheduler, watchdog, settings)
 

@@ -49,7 +49,7 @@ def test_a_living_worker_keeps_its_session(bench: Any, make_box: Any) -> None:
     beats = 0
     waiting = threading.Event()
     while beats < 5:  # longer than the lease lasts
-        assert store.claim("greedy", worker.sessions._weights) is None
+        assert store.claim("greedy", worker.engines.claimable([])) is None
         waiting.wait(0.1)
         beats += 1
     keeper.stop()

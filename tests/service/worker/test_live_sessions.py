@@ -422,7 +422,7 @@ def test_a_session_that_kills_workers_fails(bench: Any, make_box: Any) -> None:
     spec = bench.create("a", [make_box()], auto_start=False)
     for _ in range(bench.settings.max_takeovers):
         dying = bench.worker()
-        dying.run_until(lambda dying=dying: bool(dying.store.claim("dying", dying.sessions._weights)))
+        dying.run_until(lambda dying=dying: bool(dying.store.claim("dying", dying.engines.claimable([]))))
     bench.worker(worker_lease_s=60.0).run_to_end(spec)
     problem = bench.state(spec).problem
     assert problem is not None
