@@ -6,7 +6,7 @@ from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions
 from univs.inference.window import WindowFrame, join
 from univs.model import UniVS
-from univs.types import ClipFeatures, Frame
+from univs.types import ClipFeatures, ClipWords, Frame
 
 
 class FrameWindow:
@@ -47,9 +47,9 @@ class FrameWindow:
         self.frames.append(WindowFrame(frame.index, frame.pts, frame.time_base, frame.image))
         self.next_frame += 1
 
-    def features(self) -> ClipFeatures:
-        """Look at the frames that were not looked at yet, and give all."""
-        return join([self._encode(frame) for frame in self.frames])
+    def features(self, words: ClipWords | None = None) -> ClipFeatures:
+        """Look at the frames that were not looked at yet, with words if the network listens to some, and give all."""
+        return join([self._encode(frame, words) for frame in self.frames])
 
     def leave(self, num_frames: int | None = None) -> list[WindowFrame]:
         """Advance: give the frames that leave the window.
@@ -64,11 +64,11 @@ class FrameWindow:
             frame.features = frame.image = None
         return left
 
-    def _encode(self, frame: WindowFrame) -> ClipFeatures:
+    def _encode(self, frame: WindowFrame, words: ClipWords | None) -> ClipFeatures:
         if frame.features is None:
             assert frame.image is not None
             images = self._framing.shrink(frame.image[None].to(self._model.device))
             index = torch.tensor([[frame.index]], device=self._model.device)
-            frame.features = self._model.encode_frames(images[None], index)
+            frame.features = self._model.encode_frames(images[None], index, words)
             frame.image = None
         return frame.features

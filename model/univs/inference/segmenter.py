@@ -26,6 +26,7 @@ from univs.inference.prompting import check_prompt
 from univs.inference.stuff import StuffCategories, label_pixels
 from univs.inference.tracks import Track
 from univs.inference.video_memory import VideoMemory
+from univs.inference.words import words_of
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 from univs.object_decoding import ObjectPrediction
@@ -246,7 +247,7 @@ class VideoSegmenter:
             frame.index: self._pending.pop(frame.index, {}) for frame in self._window.frames[self._window.num_known :]
         }
         if self._tracks or any(prompts.values()):
-            features = self._window.features()
+            features = self._window.features(words_of(self.model, [text.sentences for text in self._texts.values()]))
             introduction = Introduction(
                 self.pool, self._memory.canvas, self._memory.sampler, self.framing, self.options
             )

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from univs.config import UniVSConfig
+from univs.config_json import described_network
 from univs.data.clips import ClipConfig
 from univs.data.mixture import MixtureEntry
 from univs.losses.matcher import MatchCosts
@@ -59,6 +60,7 @@ class TrainConfig:
         learnable_share: share of the steps that also train the learnable queries, on the first frame.
         cache_short_side_px: pictures are kept at most this large.
         texts: how objects are prompted by text; None prompts by points, boxes, masks and scribbles only.
+        trains_prompts: False trains the learnable queries alone, on first frames, in their share of the steps.
     """
 
     name: str
@@ -80,18 +82,26 @@ class TrainConfig:
     seed: int = 0
     cache_short_side_px: int = 288
     texts: TextPrompting | None = None
+    trains_prompts: bool = True
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.num_steps < 1:
             raise ValueError(f"batch_size and num_steps must be at least 1, got {self.batch_size} and {self.num_steps}")
         if not self.mixture:
             raise ValueError("mixture must name at least one data set, got none")
+        if not self.trains_prompts and self.learnable_share < 1:
+            raise ValueError(
+                f"expected a learnable_share of 1 where prompts are not trained, got {self.learnable_share}: "
+                "the other steps would train nothing"
+            )
 
     def to_json(self) -> str:
         """Write the recipe out, for people and for comparison."""
-        described = asdict(self)
+        described = asdict(self) | {"model": described_network(self.model)}
         if self.texts is None:  # runs that began before there were texts go on
             del described["texts"]
+        if self.trains_prompts:
+            del described["trains_prompts"]
         return json.dumps(described, indent=2, default=str)
 
     def is_continued_by(self, other: "TrainConfig") -> bool:

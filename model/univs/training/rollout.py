@@ -25,7 +25,7 @@ from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
 from univs.prompt_encoder.visual import SamplerOptions, sample_masks, sample_prompts
 from univs.training.text_answers import AbsentAnswer, answer_texts, told_or_shown
 from univs.training.texts import TextPrompts
-from univs.types import ClipFeatures, MaskPrompt, VisualPrompt
+from univs.types import ClipFeatures, ClipWords, MaskPrompt, VisualPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,12 @@ class Rollout:
 
 
 def roll_out(
-    model: UniVS, batch: Batch, config: RolloutConfig, rng: np.random.Generator, texts: TextPrompts | None = None
+    model: UniVS,
+    batch: Batch,
+    config: RolloutConfig,
+    rng: np.random.Generator,
+    texts: TextPrompts | None = None,
+    words: ClipWords | None = None,
 ) -> Rollout:
     """Run a batch of clips through the network, frame after frame.
 
@@ -74,8 +79,9 @@ def roll_out(
         config: how.
         rng: draws what is remembered and corrected. Cells of tokens are drawn by torch's global generator.
         texts: objects that are asked for by text in the first frame, in place of their visual prompts.
+        words: what the frames are looked at with, by networks that listen.
     """
-    features = model.encode_frames(batch.images, batch.frame_indices)
+    features = model.encode_frames(batch.images, batch.frame_indices, words)
     run = _Run.of(model, batch, config)
     here = frame_of(features, 0)
     told = None if texts is None else answer_texts(model, here, texts, with_auxiliary=config.with_auxiliary)

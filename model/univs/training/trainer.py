@@ -27,9 +27,9 @@ from univs.training.criterion import learnable_loss, prompted_loss
 from univs.training.monitor import Monitor, StepReport, open_monitor
 from univs.training.optimizer import WeightAverage, build_optimizer, rate_factor, set_rate
 from univs.training.pictures import draw_rollout
-from univs.training.rollout import Rollout, frame_of, roll_out
-from univs.training.texts import TextDrawer, TextPrompting
-from univs.types import PromptKind
+from univs.training.rollout import frame_of, roll_out
+from univs.training.texts import TextDrawer, TextPrompting, TextPrompts
+from univs.types import ClipFeatures, ClipWords, PromptKind
 
 STATE_FILE = "state.pt"
 _ROLLOUT_STREAM = 1 << 20  # keeps the random numbers of a step's rollout apart from those of its clips
@@ -167,10 +167,16 @@ class Trainer:
         self.model.train()
         with _autocast(batch.images.device):
             texts = None if self._texts is None else self._texts.draw(batch, rng)
-            rollout = roll_out(self.model, batch, self.config.rollout, rng, texts)
-            parts = prompted_loss(rollout, batch, self.config.points)
-            if rng.random() < self.config.learnable_share:
-                parts = _added(parts, self._learnable(rollout, batch))
+            words = self._words(batch, texts)
+            rollout = None
+            if self.config.trains_prompts:
+                rollout = roll_out(self.model, batch, self.config.rollout, rng, texts, words)
+                parts = prompted_loss(rollout, batch, self.config.points)
+                if rng.random() < self.config.learnable_share:
+                    parts = _added(parts, self._learnable(rollout.features, batch))
+            else:
+                first = self.model.encode_frames(batch.images[:, :1], batch.frame_indices[:, :1], words)
+                parts = self._learnable(first, batch)
         total = parts.total(self.config.weights)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
@@ -182,15 +188,30 @@ class Trainer:
         self.optimizer.step()
         self.average.update(self.model)
         self.step += 1
-        if _is_due(self.step, self.config.monitor.picture_every):
+        if rollout is not None and _is_due(self.step, self.config.monitor.picture_every):
             monitor.show(self.step, draw_rollout(batch, rollout))
         return StepReport.of(self.step, self.seconds, float(total.detach()), (rate, float(norm)), parts)
 
-    def _learnable(self, rollout: Rollout, batch: Batch) -> LossParts:
+    def _words(self, batch: Batch, texts: TextPrompts | None) -> ClipWords | None:
+        """Give the names of the categories and the texts of a batch, for networks whose pixels look at words."""
+        if not self.model.config.prompting.early_fusion:
+            return None
+        rows, padding = [], []
+        if self._text_table is not None:
+            table = self._text_table.class_table(batch)
+            places = torch.arange(table.vectors.shape[1], device=table.vectors.device)
+            rows.append(table.vectors)
+            padding.append(places >= torch.tensor(table.num_classes, device=places.device)[:, None])
+        if texts is not None:
+            rows.append(texts.sentences)
+            padding.append(~texts.is_used)
+        return ClipWords(torch.cat(rows, dim=1), torch.cat(padding, dim=1)) if rows else None
+
+    def _learnable(self, features: ClipFeatures, batch: Batch) -> LossParts:
         """Decode the first frame once more, with the learnable queries."""
         table = None if self._text_table is None else self._text_table.class_table(batch)
         prediction = self.model.decode(
-            frame_of(rollout.features, 0),
+            frame_of(features, 0),
             None,
             use_learnable=True,
             class_table=None if table is None else table.vectors,

@@ -85,6 +85,15 @@ class DetectionOptions:
             )
 
 
+class Tracker(StrEnum):
+    """What an entity is recognised by in the next frame."""
+
+    PROMPTS = "prompts"  # it is a prompt, decoded from its memory: UniVS
+    QUERIES = (
+        "queries"  # the learnable query whose embedding is most like it, as MinVIS: an ablation (docs/ablations.md)
+    )
+
+
 class ClassMemory(StrEnum):
     """What the scores of an entity's categories are the mean of."""
 
@@ -102,6 +111,7 @@ class FollowingOptions:
         takes_late_tokens: the first tokens of a mask are gathered from the frame after its own, as published.
         class_memory: what the scores of categories are the mean of.
         num_detections: remembered with `ClassMemory.DETECTIONS`.
+        tracker: what they are recognised by; by queries, all look in every window, whatever the detection interval.
     """
 
     minimum_share: float | None = None
@@ -109,6 +119,7 @@ class FollowingOptions:
     takes_late_tokens: bool = False
     class_memory: ClassMemory = ClassMemory.DETECTIONS
     num_detections: int = 8
+    tracker: Tracker = Tracker.PROMPTS
 
 
 class SemanticSource(StrEnum):
@@ -223,6 +234,11 @@ class EntityOptions:
             raise ValueError(
                 "takes_late_tokens needs the masks of frames that have left the window, got no answer_block: set both "
                 "(released) or neither (paper)"
+            )
+        if self.following.tracker is Tracker.QUERIES and self.inference.judge is not Judge.PRESENCE:
+            raise ValueError(
+                f"queries are matched from frame to frame, got judge {self.inference.judge.value!r}: "
+                "choose judge=Judge.PRESENCE and clip_length=1"
             )
 
 

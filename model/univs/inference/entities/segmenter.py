@@ -15,8 +15,16 @@ from univs.inference.entities.admission import Arrival
 from univs.inference.entities.detection import Detections, candidates, detect
 from univs.inference.entities.entity import Entity
 from univs.inference.entities.following import WindowPlace, follow_alone, follow_together
-from univs.inference.entities.options import Answer, ClassMemory, EntityOptions, SemanticSource, paper_entities
+from univs.inference.entities.options import (
+    Answer,
+    ClassMemory,
+    EntityOptions,
+    SemanticSource,
+    Tracker,
+    paper_entities,
+)
 from univs.inference.entities.panoptic import divide
+from univs.inference.entities.query_tracking import follow_queries
 from univs.inference.entities.ranking import rank
 from univs.inference.entities.semantic import semantic_map
 from univs.inference.entities.state import StreamState, WaitingFrame
@@ -26,6 +34,7 @@ from univs.inference.framing import Framing
 from univs.inference.options import Judge
 from univs.inference.video_memory import VideoMemory
 from univs.inference.window import WindowFrame
+from univs.inference.words import words_of
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 from univs.types import Clip, ClipFeatures, FrameResult, MaskResult, ObjectState, RankedEntity, SegmentMap
@@ -180,8 +189,8 @@ class EntitySegmenter:
 
     def _look(self) -> None:
         """Run one window: what its frames show is in the entities afterwards."""
-        features = self._window.features()
-        if self.state.entities:
+        features = self._window.features(words_of(self.model, [self.vocabulary.vectors[: len(self.vocabulary)]]))
+        if self.state.entities and not self._tracks_queries():
             self._follow(features)
         self._found = None
         if self._is_detection_due() or self._asks_queries():
@@ -213,6 +222,8 @@ class EntitySegmenter:
         """Tell known entities from new ones among the detections, and begin to follow these."""
         detection = self.options.detection
         is_first = not self.state.entities
+        if self._tracks_queries():
+            found = follow_queries(self.entities, found, self._window.frames[-1])
         found = candidates(found, self.vocabulary, detection, is_first=is_first)
         arrival = Arrival(
             self._window.frames[-1].time_s,
@@ -224,7 +235,8 @@ class EntitySegmenter:
             len(self.state.waiting),
             self.state.num_slots,
         )
-        same = arrival.recognise(self.entities, found) if self.state.entities else []
+        is_matched = is_first or self._tracks_queries()
+        same = [] if is_matched else arrival.recognise(self.entities, found)
         self._make_room()
         for row in arrival.new_rows(self.entities, found, same, is_first=is_first):
             object_id = self._take_id()
@@ -346,9 +358,12 @@ class EntitySegmenter:
         """Tell whether an answer needs entities."""
         return bool(self.answers - {Answer.SEMANTIC}) or not self._asks_queries()
 
+    def _tracks_queries(self) -> bool:
+        return self.options.following.tracker is Tracker.QUERIES
+
     def _is_detection_due(self) -> bool:
         if not self._follows():
             return False
         if not self.state.entities:
             return self.options.detection.starts_late or self.state.num_windows == 0
-        return self.state.num_windows % self.options.detection.interval == 0
+        return self._tracks_queries() or self.state.num_windows % self.options.detection.interval == 0

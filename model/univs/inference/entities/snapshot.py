@@ -17,7 +17,7 @@ from torch import Tensor
 
 from univs.errors import SnapshotError
 from univs.inference.entities.entity import Entity
-from univs.inference.entities.options import Answer, EntityOptions
+from univs.inference.entities.options import Answer, EntityOptions, Tracker
 from univs.inference.entities.panoptic import SegmentLedger
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.state import StreamState, WaitingFrame
@@ -111,9 +111,16 @@ def _described(model: UniVS, options: EntityOptions, vocabulary: EncodedVocabula
     return {
         "format": _FORMAT,
         "network": model.config.name,
-        "options": asdict(options),
+        "options": _described_options(options),
         "names": [list(pair) for pair in zip(vocabulary.names, vocabulary.is_thing, strict=True)],
     }
+
+
+def _described_options(options: EntityOptions) -> dict[str, Any]:
+    described = asdict(options)
+    if options.following.tracker is Tracker.PROMPTS:  # older snapshots know no other
+        del described["following"]["tracker"]
+    return described
 
 
 def _described_entity(entity: Entity) -> dict[str, Any]:
