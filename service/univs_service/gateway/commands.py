@@ -1,7 +1,7 @@
 """Commands to a session, checked before they enter its log; routes and the websocket share them."""
 
 from univs_service.errors import ConflictError, InvalidInputError
-from univs_service.gateway.prompts import check_prompt
+from univs_service.gateway.prompts import check_direction, check_prompt
 from univs_service.gateway.state import Gateway, new_id
 from univs_service.gateway.wishes import check_wish
 from univs_service.messages import (
@@ -50,7 +50,13 @@ async def configure(gateway: Gateway, spec: SessionSpec, wish: Configure) -> tup
 
 async def run(gateway: Gateway, spec: SessionSpec, propagate: Propagate) -> None:
     """Check a range of frames and let the session run over it."""
-    check_range(propagate.from_frame or 0, propagate.to_frame, spec.video.num_frames if spec.video else None)
+    check_direction(propagate.direction, spec)
+    num_frames = spec.video.num_frames if spec.video else None
+    if propagate.direction == "backward":
+        lowest = min(spec.from_frame, propagate.from_frame or 0) if propagate.to_frame is None else propagate.to_frame
+        check_range(lowest, propagate.from_frame, num_frames)
+    else:
+        check_range(propagate.from_frame or 0, propagate.to_frame, num_frames)
     await gateway.store.append(spec, propagate)
 
 

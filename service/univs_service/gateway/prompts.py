@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from univs_service.errors import InvalidInputError, PromptOutOfRangeError, UnsupportedPromptError
-from univs_service.messages import FieldError, ModelInfo, PromptIn, PromptKind, RleMask
+from univs_service.messages import FieldError, ModelInfo, PromptIn, PromptKind, RleMask, Spread
 from univs_service.store.records import SessionSpec
 
 _COORDINATES = "coordinates are pixels of the displayed frame"
@@ -24,6 +24,7 @@ def check_prompt(
     """
     _check_kind(prompt, spec, models, where)
     _check_frame(prompt, spec, where)
+    check_direction(prompt.direction, spec, where)
     for field, problem in _outside(prompt, spec):
         raise PromptOutOfRangeError(
             f"expected every coordinate inside the frame, 0..{spec.frame_width} x 0..{spec.frame_height} pixels, "
@@ -32,6 +33,20 @@ def check_prompt(
         )
     if prompt.mask is not None:
         _check_mask(prompt.mask, spec, where)
+
+
+def check_direction(direction: Spread, spec: SessionSpec, where: Sequence[str | int] = ()) -> None:
+    """Refuse to go back in live frames, which are not kept.
+
+    Raises:
+        InvalidInputError: naming the field.
+    """
+    if direction != "forward" and spec.video is None:
+        raise InvalidInputError(
+            f"expected direction forward in a session with live frames, got {direction}: frames that have passed are "
+            "not kept; prompt a frame that is still to come, or upload the video and make a session on it",
+            errors=[FieldError(loc=[*where, "direction"], msg="must be forward: live frames cannot be gone back to")],
+        )
 
 
 def kind_of(prompt: PromptIn) -> PromptKind:

@@ -10,7 +10,7 @@ from pycocotools import mask as coco
 
 from univs_service.errors import InvalidInputError, PromptOutOfRangeError, UnsupportedPromptError
 from univs_service.gateway.prompts import check_prompt, run_lengths
-from univs_service.messages import ModelInfo, PromptIn, Weights
+from univs_service.messages import ModelInfo, PromptIn, PushSource, Weights
 from univs_service.store.records import SessionSpec
 
 SPEC = SessionSpec.model_validate(
@@ -111,3 +111,13 @@ def test_the_reason_why_text_is_refused_is_told() -> None:
     text = PromptIn.model_validate({"object_id": 1, "frame_index": 2, "text": "a dog"})
     with pytest.raises(UnsupportedPromptError, match="got text: these weights were not trained for text"):
         check_prompt(text, SPEC, [untaught])
+
+
+@pytest.mark.parametrize("direction", ["backward", "both"])
+def test_live_frames_cannot_be_gone_back_to(direction: str) -> None:
+    prompt = PromptIn.model_validate({"object_id": 1, "frame_index": 2, "box": [0, 0, 9, 9], "direction": direction})
+    check_prompt(prompt, SPEC, [NO_TEXT])
+    live = SPEC.model_copy(update={"source": PushSource(kind="push", width=64, height=48), "video": None})
+    with pytest.raises(InvalidInputError, match="not kept") as caught:
+        check_prompt(prompt, live, [NO_TEXT], ["prompts", 0])
+    assert caught.value.errors[0].loc == ["prompts", 0, "direction"]
