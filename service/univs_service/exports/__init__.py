@@ -33,6 +33,8 @@ from univs_service.exports.masks import decode_mask, encode_mask
 from univs_service.exports.names import NamedSink, read_names
 from univs_service.exports.overlay import OverlaySink
 from univs_service.exports.panoptic import PanopticSink
+from univs_service.exports.picture import PictureSink
+from univs_service.exports.regions import RegionSink
 from univs_service.exports.sink import ExportError, ResultSink
 from univs_service.exports.youtube_vis import YouTubeVisSink
 
@@ -80,13 +82,24 @@ def open_export(
     """
     kind = kind or format_of(path)
     check_name(path, kind)
-    stem = Path(video.name).stem
     sink: ResultSink
     match kind:
         case ExportFormat.JSON:
             sink = JsonSink(path, video)
         case ExportFormat.OVERLAY:
             sink = OverlaySink(path, Fraction(video.frame_rate) if video.frame_rate else None)
+        case ExportFormat.PICTURE:
+            sink = PictureSink(path)
+        case _:
+            sink = RegionSink(_open_regions(path, video, kind, frames))
+    return NamedSink(sink, names) if names else sink
+
+
+def _open_regions(path: Path, video: VideoDescription, kind: ExportFormat, frames: FrameAddress | None) -> ResultSink:
+    """Give the sink for a format that knows regions with an id and a category, and nothing else."""
+    stem = Path(video.name).stem
+    sink: ResultSink
+    match kind:
         case ExportFormat.COCO_RLE | ExportFormat.COCO_RLE_RAW:
             sink = CocoSink(path, video, is_compressed=kind is ExportFormat.COCO_RLE)
         case ExportFormat.YOUTUBE_VIS:
@@ -105,4 +118,6 @@ def open_export(
             sink = LabelStudioSink(path, video, frames or FrameAddress(f"{stem}/", digits=5, suffix=".jpg"))
         case ExportFormat.LABEL_STUDIO_VIDEO:
             sink = LabelStudioVideoSink(path, video)
-    return NamedSink(sink, names) if names else sink
+        case _:
+            raise AssertionError(f"{kind} is opened by `open_export`")
+    return sink

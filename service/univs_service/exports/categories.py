@@ -1,4 +1,4 @@
-"""Categories of formats that number them: the names of objects, in the order in which they first appear."""
+"""Categories of formats that number them: those of a vocabulary as it does, other names as they first appear."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,34 @@ UNNAMED = "object"  # the category of objects without a name
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A name and its number, from 1."""
+    """A name and its number."""
 
     number: int
     name: str
+    is_thing: bool
 
 
 class Categories:
     """Number names as they come."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._by_name: dict[str, Category] = {}
+        self._taken: set[int] = set()
 
     def number(self, answer: ObjectResult) -> int:
-        """Give the number of an object's category."""
-        return self._numbers.setdefault(name_of(answer), len(self._numbers) + 1)
+        """Give the number of an object's category: its `category_id`, or the next one that is free, from 1."""
+        name = name_of(answer)
+        if name not in self._by_name:
+            free = max(self._taken, default=0) + 1
+            wanted = free if answer.category_id is None else answer.category_id
+            number = free if wanted in self._taken else wanted
+            self._taken.add(number)
+            self._by_name[name] = Category(number, name, is_thing=answer.is_thing is not False)
+        return self._by_name[name].number
 
     def all(self) -> list[Category]:
         """List the categories so far, by number."""
-        return [Category(number, name) for name, number in self._numbers.items()]
+        return sorted(self._by_name.values(), key=lambda category: category.number)
 
 
 def name_of(answer: ObjectResult) -> str:

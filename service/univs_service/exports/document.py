@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from univs_service.exports.files import FileSink
 from univs_service.exports.masks import Image
 from univs_service.exports.sink import check_ids
-from univs_service.messages import FrameResultEvent, ObjectResult
+from univs_service.messages import FrameResultEvent, ObjectResult, SegmentMapResult
 
 FORMAT = "univs.results.v1"
 
@@ -39,7 +39,10 @@ class FrameRecord(BaseModel):
     time_base: str
     size: tuple[int, int] = Field(description="height, width")
     weights: str = Field(description="name of the weights; 'untrained' says that the masks are random")
+    warning: str | None = Field(default=None, description="why these answers mean nothing, or little")
     objects: list[ObjectResult]
+    semantic: SegmentMapResult | None = Field(default=None, description="a segment for each category, task vss")
+    panoptic: SegmentMapResult | None = Field(default=None, description="a segment for each thing, task vps")
 
     @classmethod
     def from_event(cls, event: FrameResultEvent) -> Self:
@@ -50,7 +53,10 @@ class FrameRecord(BaseModel):
             time_base=event.time_base,
             size=event.size,
             weights=event.weights,
+            warning=event.warning,
             objects=event.objects,
+            semantic=event.semantic,
+            panoptic=event.panoptic,
         )
 
 

@@ -18,6 +18,7 @@ class ExportFormat(StrEnum):
     PANOPTIC = "panoptic"
     POLYGONS = "polygons"
     OVERLAY = "overlay"
+    PICTURE = "picture"
     CVAT = "cvat"
     CVAT_TRACKS = "cvat_tracks"
     LABEL_STUDIO = "label_studio"
@@ -34,13 +35,31 @@ class FormatInfo:
     media_type: str
     about: str
     is_folder: bool = False
+    needs_image: bool = False  # the frames themselves
+    other_suffixes: tuple[str, ...] = ()  # that a file may have as well
 
 
 _JSON, _XML, _ZIP = "application/json", "application/xml", "application/zip"
 
 FORMATS = (
     FormatInfo(ExportFormat.JSON, "UniVS JSON", ".json", _JSON, "everything there is, masks as COCO run lengths"),
-    FormatInfo(ExportFormat.OVERLAY, "Film", ".mp4", "video/mp4", "the video with masks and names painted over"),
+    FormatInfo(
+        ExportFormat.OVERLAY,
+        "Film",
+        ".mp4",
+        "video/mp4",
+        "the video with masks and names painted over",
+        needs_image=True,
+    ),
+    FormatInfo(
+        ExportFormat.PICTURE,
+        "Picture",
+        ".png",
+        "image/png",
+        "the last frame with masks and names painted over",
+        needs_image=True,
+        other_suffixes=(".jpg", ".jpeg", ".webp"),
+    ),
     FormatInfo(ExportFormat.COCO_RLE, "COCO", ".json", _JSON, "frames as images, compressed run lengths"),
     FormatInfo(ExportFormat.COCO_RLE_RAW, "COCO, raw", ".json", _JSON, "the same, run lengths as plain numbers"),
     FormatInfo(
@@ -69,6 +88,10 @@ FORMATS = (
 _BY_SUFFIX = {
     ".json": ExportFormat.JSON,
     ".mp4": ExportFormat.OVERLAY,
+    ".png": ExportFormat.PICTURE,
+    ".jpg": ExportFormat.PICTURE,
+    ".jpeg": ExportFormat.PICTURE,
+    ".webp": ExportFormat.PICTURE,
     ".geojson": ExportFormat.POLYGONS,
     ".xml": ExportFormat.CVAT,
     ".zip": ExportFormat.DAVIS,
@@ -103,8 +126,8 @@ def format_of(path: Path) -> ExportFormat:
     suffix = path.suffix.lower()
     if suffix not in _BY_SUFFIX:
         raise ExportError(
-            "expected an output that ends in .json, .mp4, .geojson, .xml or .zip, or a folder (a name without a dot), "
-            f"got {suffix!r} in {path}"
+            "expected an output that ends in .json, .mp4, .png, .jpg, .webp, .geojson, .xml or .zip, or a folder (a "
+            f"name without a dot), got {suffix!r} in {path}"
         )
     return _BY_SUFFIX[suffix]
 
@@ -116,7 +139,7 @@ def check_name(path: Path, kind: ExportFormat) -> None:
         ExportError: naming the suffix.
     """
     info = info_of(kind)
-    suffixes = ("", ".zip") if info.is_folder else (info.suffix,)
+    suffixes = ("", ".zip") if info.is_folder else (info.suffix, *info.other_suffixes)
     if path.suffix.lower() not in suffixes:
         wanted = "a folder (a name without a dot) or a .zip file" if info.is_folder else f"a {info.suffix} file"
         raise ExportError(f"expected {wanted} for {kind.value}, got {path.suffix!r} in {path}; rename it")

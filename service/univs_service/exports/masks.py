@@ -6,7 +6,7 @@ import numpy as np
 from hotcoco import mask as coco
 from numpy.typing import NDArray
 
-from univs_service.messages import ObjectResult, RleMask
+from univs_service.messages import ObjectResult, RleMask, SegmentResult
 
 BoolMask: TypeAlias = NDArray[np.bool_]  # [H, W]
 Image: TypeAlias = NDArray[np.uint8]  # [H, W, 3], RGB
@@ -68,7 +68,7 @@ def row_runs(mask: BoolMask) -> list[int]:
     return [0, *runs] if flat[0] else [*runs]
 
 
-def crop(answer: ObjectResult) -> BoolMask:
-    """Give the part of an object's mask inside its box [h, w]."""
+def crop(answer: ObjectResult | SegmentResult) -> BoolMask:
+    """Give the part of a mask inside its box [h, w]."""
     x, y, width, height = answer.bbox
     return decode_mask(answer.mask)[y : y + height, x : x + width]

@@ -1,6 +1,7 @@
 """Results as COCO panoptic segmentation: `panoptic/00000.png`, ... and `panoptic.json` with `segments_info`.
 
-A pixel belongs to the segment R + 256 G + 65536 B, which is the object's id, the same in every frame; 0 is unlabelled.
+A pixel belongs to the segment R + 256 G + 65536 B, the same in every frame; 0 is unlabelled. Its id is that of the
+object, or, where the frame was divided among segments, that of the segment.
 Overlaps are decided as in `precedence.py`: `area` and `bbox` are those of what is left to be seen.
 """
 
@@ -60,7 +61,7 @@ class PanopticSink(FolderSink):
 
     def _end(self) -> None:
         categories = [
-            {"id": category.number, "name": category.name, "supercategory": "", "isthing": 1}
+            {"id": category.number, "name": category.name, "supercategory": "", "isthing": int(category.is_thing)}
             for category in self._categories.all()
         ]
         info = {"description": f"masks of {self._video.name}", "version": "1.0"}

@@ -24,7 +24,7 @@ _COMPRESSED = "compressed"
 class _Track:
     """What is known of one object so far; its masks are in pieces on disk."""
 
-    category_id: int
+    category_id: int = 0  # of its last name: what an entity is believed to be may change on the way
     num_frames: int = 0  # entries in its lists, absent ones included
     num_present: int = 0
     score_sum: float = 0.0
@@ -47,9 +47,8 @@ class YouTubeVisSink(FolderSink):
                 self._add_mask(result.frame_index, answer)
 
     def _add_mask(self, frame_index: int, answer: ObjectResult) -> None:
-        track = self._tracks.get(answer.object_id)
-        if track is None:
-            track = self._tracks[answer.object_id] = _Track(self._categories.number(answer))
+        track = self._tracks.setdefault(answer.object_id, _Track())
+        track.category_id = self._categories.number(answer)
         self._fill(answer.object_id, track, frame_index)
         raw = {"size": answer.mask.size, "counts": run_lengths(answer.mask)}
         texts = (answer.mask.model_dump_json(), json.dumps(raw), json.dumps(answer.area), json.dumps(answer.bbox))

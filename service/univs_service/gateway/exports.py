@@ -56,7 +56,7 @@ async def get_export_kinds() -> list[ExportKind]:
             suffix=info.suffix,
             media_type=info.media_type,
             about=info.about,
-            needs_video=info.format is ExportFormat.OVERLAY,
+            needs_video=info.needs_image,
         )
         for info in FORMATS
     ]

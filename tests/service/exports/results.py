@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hypothesis_numpy
 from numpy.typing import NDArray
 
 from univs_service.exports import ExportFormat, FrameAddress, VideoDescription, decode_mask, encode_mask, open_export
-from univs_service.messages import FrameResultEvent, ObjectResult
+from univs_service.messages import FrameResultEvent, ObjectResult, SegmentResult
 
 BoolMask = NDArray[np.bool_]
 
@@ -66,6 +66,21 @@ def frame(index: int, *objects: ObjectResult, weights: str = "nano") -> FrameRes
         size=objects[0].mask.size if objects else SIZE,
         weights=weights,
         objects=list(objects),
+    )
+
+
+def segment(segment_id: int, mask: BoolMask, label: str, category_id: int, *, is_thing: bool = False) -> SegmentResult:
+    whole = answer(segment_id, mask)
+    return SegmentResult(
+        id=segment_id,
+        category_id=category_id,
+        label=label,
+        is_thing=is_thing,
+        score=0.5,
+        area=whole.area,
+        area_fraction=whole.area_fraction,
+        bbox=whole.bbox,
+        mask=whole.mask,
     )
 
 

@@ -20,7 +20,7 @@ from tests.service.exports.results import (
 
 from univs_service.exports import FORMATS, ExportError, ExportFormat, info_of, open_export, read_names
 
-TEXTS = [info.format for info in FORMATS if info.format is not ExportFormat.OVERLAY]
+TEXTS = [info.format for info in FORMATS if not info.needs_image]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TEXTS if kind is not ExportFormat.JSON])

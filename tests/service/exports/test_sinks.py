@@ -17,7 +17,7 @@ from univs_service.exports import (
     encode_mask,
     open_export,
 )
-from univs_service.exports.overlay import paint
+from univs_service.exports.painting import paint
 from univs_service.exports.palette import davis_palette, object_colour
 
 
