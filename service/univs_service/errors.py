@@ -15,7 +15,8 @@ ServiceError
   NotAVideoError             415 not_a_video
   InvalidInputError          422 invalid_input         PromptOutOfRangeError, UnsupportedPromptError,
                                                        UnknownModelError, UnsupportedTaskError,
-                                                       UnknownVocabularyError, TooManyError, NoFramesError,
+                                                       UnknownVocabularyError, TooManyError,
+                                                       ObjectTakenError, NoFramesError,
                                                        DamagedVideoError, FrameSizeError, BadFrameError,
                                                        NotExportableError
   InternalError              500 internal
@@ -236,6 +237,12 @@ class TooManyError(InvalidInputError):
     """A session takes only so many objects, prompts and categories. `/v1/limits` lists the limits."""
 
     code, title = "too_many", "Too many objects, prompts or categories"
+
+
+class ObjectTakenError(InvalidInputError):
+    """A prompt has the object id of an entity that the service found. Prompted objects need ids of their own."""
+
+    code, title = "object_taken", "The object id is taken"
 
 
 class NoFramesError(InvalidInputError):

@@ -89,6 +89,7 @@ class Video(Outgoing):
     duration_s: float | None
     rotation: int
     created_at: float
+    is_still: bool = False  # one picture: JPEG, PNG or WebP
 
 
 class Weights(Outgoing):

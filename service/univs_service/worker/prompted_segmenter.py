@@ -38,7 +38,7 @@ class PromptedSegmenter:
         """
         restored = cls(engine, memory, engine.restore(data, following), following)
         for prompt in prompts_of(memory.effects[: memory.num_effective]):
-            if prompt.frame_index >= memory.next_frame:  # the saved state does not hold those to come
+            if prompt.frame_index >= restored._segmenter.next_frame:  # the saved state does not hold those to come
                 restored._give(prompt)
         return restored
 
@@ -51,6 +51,11 @@ class PromptedSegmenter:
     def first_waiting_frame(self) -> int:
         """The first frame that was not answered; results may wait for later frames."""
         return min(self._segmenter.first_waiting_frame, self._memory.next_frame)
+
+    @property
+    def first_needed_frame(self) -> int:
+        """The first frame that must be seen again by a session restored from `save`."""
+        return self.first_waiting_frame
 
     def save(self) -> bytes:
         """Give the state as bytes, with the memory that belongs to it: frames without a result will be seen again."""

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 from univs_service.errors import PromptOutOfRangeError
 from univs_service.messages import (
+    ConfigApplied,
+    ConfigRefused,
     FrameDropped,
     FrameError,
     InputBack,
@@ -18,6 +20,7 @@ from univs_service.messages import (
     SessionClosed,
     SessionFailed,
     SessionStatus,
+    Task,
 )
 from univs_service.metrics import WorkerMetrics
 from univs_service.worker.event_log import UNNUMBERED, EventLog
@@ -58,6 +61,25 @@ class SessionEvents:
         self.log.write(
             PromptRefused(seq=UNNUMBERED, prompt_id=prompt.prompt_id, object_id=prompt.object_id, problem=problem)
         )
+
+    def config_applied(
+        self, config_id: str | None, frame_index: int, task: Sequence[Task], num_names: int, warning: str | None
+    ) -> None:
+        """What is asked of the session has changed."""
+        self.log.write(
+            ConfigApplied(
+                seq=UNNUMBERED,
+                config_id=config_id,
+                frame_index=frame_index,
+                task=list(task),
+                num_names=num_names,
+                warning=warning,
+            )
+        )
+
+    def config_refused(self, config_id: str | None, problem: Problem) -> None:
+        """A configuration cannot be used; the session goes on as before."""
+        self.log.write(ConfigRefused(seq=UNNUMBERED, config_id=config_id, problem=problem))
 
     def refused_beyond_the_end(self, prompts: Sequence[PromptIn], num_frames: int) -> None:
         """The video ended before the frames of some prompts."""

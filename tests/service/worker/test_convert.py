@@ -93,7 +93,7 @@ def test_entities_and_segments_bear_the_ids_of_their_data_set() -> None:
     mask = np.zeros(SIZE, dtype=np.bool_)
     mask[10:30, 50:120] = True
     encoded = rle.encode(mask)
-    cat = MaskResult(7, 5, 0.75, 0.5, ObjectState.VISIBLE, 0.07, 0, "cat", encoded)
+    cat = MaskResult(7, 5, 0.75, 0.5, ObjectState.VISIBLE, 0.07, 0, "cat", encoded, class_index=0)
     prompted = MaskResult(8, 5, 0.75, 0.5, ObjectState.VISIBLE, 0.07, 1, None, encoded)
     sky = Segment(3, None, 1, "sky", False, 0.5, 0.07, encoded)
     found = FrameResult(5, 0, Fraction(1, 24), SIZE, (cat, prompted), None, SegmentMap(SIZE, (sky,)))
