@@ -117,7 +117,9 @@ class MemoryConfig:
     """What an object keeps of the past: the first appearance and the last `num_frames` frames.
 
     `dense_readout` and `mask_prior` go beyond the paper: similarity of each pixel to the object's and the background's
-    tokens, and the previous mask, are fed into the object's own pixel embedding. Off for published checkpoints.
+    tokens, and the previous mask, are fed into the object's own pixel embedding. So does `look_back_radius`: the
+    previous mask is carried along matches with the frame before, cells of the 1/8 map within this distance, by keys of
+    `look_back_dim` numbers; 0 does not look back. All are off for published checkpoints.
     """
 
     num_frames: int = 5
@@ -125,6 +127,17 @@ class MemoryConfig:
     dense_readout: bool = False
     mask_prior: bool = False
     readout_dim: int = 64
+    look_back_radius: int = 0
+    look_back_dim: int = 32
+
+    def __post_init__(self) -> None:
+        if self.look_back_radius < 0 or self.look_back_dim < 1:
+            raise ValueError(
+                f"expected look_back_radius >= 0 and look_back_dim >= 1, got {self.look_back_radius} and "
+                f"{self.look_back_dim}"
+            )
+        if self.look_back_radius and not (self.dense_readout and self.mask_prior):
+            raise ValueError("looking back carries the mask prior into the dense readout: both must be on, or radius 0")
 
 
 class SelfAttention(StrEnum):
@@ -228,7 +241,9 @@ def nano() -> UniVSConfig:
             num_layers=1, num_heads=4, ffn_dim=128, norm_groups=8, deformable_strides=(32, 16), is_separable=True
         ),
         mask_decoder=MaskDecoderConfig(num_learnable=60, num_layers=3, num_heads=4, ffn_dim=256),
-        memory=MemoryConfig(num_frames=3, tokens_per_frame=48, dense_readout=True, mask_prior=True, readout_dim=48),
+        memory=MemoryConfig(
+            num_frames=3, tokens_per_frame=48, dense_readout=True, mask_prior=True, readout_dim=48, look_back_radius=4
+        ),
     )
 
 
@@ -241,5 +256,13 @@ def tiny() -> UniVSConfig:
         text_dim=32,
         pixel_decoder=PixelDecoderConfig(num_layers=1, num_heads=2, ffn_dim=32, norm_groups=4),
         mask_decoder=MaskDecoderConfig(num_learnable=8, num_layers=3, num_heads=2, ffn_dim=32),
-        memory=MemoryConfig(num_frames=3, tokens_per_frame=8, dense_readout=True, mask_prior=True, readout_dim=8),
+        memory=MemoryConfig(
+            num_frames=3,
+            tokens_per_frame=8,
+            dense_readout=True,
+            mask_prior=True,
+            readout_dim=8,
+            look_back_radius=2,
+            look_back_dim=4,
+        ),
     )

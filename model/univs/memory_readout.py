@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from univs.config import UniVSConfig
 from univs.layers.cells import cell_centres
+from univs.look_back import LookBack, Matches
 from univs.prompt_encoder.tokens import ObjectTokens
 
 _VALUE_DIM = 16
@@ -69,6 +70,8 @@ class MemoryReadout(nn.Module):
         self.context = nn.Linear(channels, width)
         self.merge = nn.Conv2d(width + maps, width, 3, padding=1)
         self.merge_norm = nn.GroupNorm(4, width)
+        radius = config.memory.look_back_radius
+        self.look_back = LookBack(channels, width, config.memory.look_back_dim, radius) if radius else None
         self.mix = nn.Sequential(
             nn.Conv2d(width, width, 5, padding=2, groups=width), nn.Conv2d(width, width, 1), nn.ReLU()
         )
@@ -77,7 +80,15 @@ class MemoryReadout(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.Conv2d(channels, channels, 1)
         )
 
-    def forward(self, level: Tensor, mask_features: Tensor, tokens: ObjectTokens, prior: Tensor) -> Tensor:
+    def forward(
+        self,
+        level: Tensor,
+        mask_features: Tensor,
+        tokens: ObjectTokens,
+        prior: Tensor,
+        matches: Matches | None = None,
+        is_carried: Tensor | None = None,
+    ) -> Tensor:
         """Give each object its own pixel embedding for one frame.
 
         Args:
@@ -85,6 +96,8 @@ class MemoryReadout(nn.Module):
             mask_features: [B, C, H/4, W/4], F4 of the frame.
             tokens: what is remembered of Q objects, [B, Q, P, R]; slot 0 is the first appearance.
             prior: [B, Q, h, w] in [0, 1], where each object was one frame ago, or what its prompt covers.
+            matches: of the frame with the one before, where the network looks back and there was one.
+            is_carried: bool [B, Q], False where `prior` is not of the frame before; None is all True.
         Returns:
             [B, Q, C, H/4, W/4].
         """
@@ -95,7 +108,10 @@ class MemoryReadout(nn.Module):
         context = self.context(pixels)[:, None].expand(-1, num_objects, -1, -1)
         parts = [context, maps, prior.flatten(2)[..., None]] if self.has_mask_prior else [context, maps]
         joined = torch.cat(parts, dim=-1).view(batch * num_objects, height, width, -1).permute(0, 3, 1, 2)
-        merged = functional.relu(self.merge_norm(self.merge(joined)), inplace=True)
+        merged = self.merge(joined)
+        if self.look_back is not None and matches is not None:
+            merged = merged + self.look_back(matches, prior, is_carried)
+        merged = functional.relu(self.merge_norm(merged), inplace=True)
         residual = self.widen(merged + self.mix(merged))  # [B*Q, C, h, w]
         residual = functional.interpolate(residual, size=mask_features.shape[-2:], mode="bilinear", align_corners=False)
         shared = mask_features if num_objects == 1 else mask_features.repeat_interleave(num_objects, dim=0)

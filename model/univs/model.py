@@ -93,6 +93,12 @@ class UniVS(nn.Module):
         self.backbone = for_inference(self.backbone, backbone_dtype)
         return self
 
+    def look_back_keys(self, features: ClipFeatures) -> Tensor | None:
+        """Give what the next frame is matched with: [B, h, w, D] of the last frame; None where nothing looks back."""
+        if self.readout is None or self.readout.look_back is None:
+            return None
+        return self.readout.look_back.keys(features.levels[-1][:, -1])
+
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:
         """Put expressions into the network's text space; the result holds for a whole video.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from univs.look_back import Matches
 from univs.mask_decoder.image_attention import ImageMemory
 from univs.mask_decoder.readout import DecodeOptions
 from univs.mask_decoder.separation import SelfAttention
@@ -26,6 +27,14 @@ class ObjectPrediction:
     embeddings: Tensor  # [B, O, T, C]
     presence_logits: Tensor | None  # [B, O, T]; None when the network has no presence head
     auxiliary: tuple[Prediction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBefore:
+    """The frame before the one that is decoded, for networks that look back."""
+
+    keys: Tensor  # [B, h, w, D], `UniVS.look_back_keys` of its features
+    is_carried: Tensor | None = None  # bool [B, O], False where the prior is not of that frame; None is all True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ def decode_objects(
     priors: Tensor,
     is_padding: Tensor | None = None,
     options: ObjectDecodeOptions | None = None,
+    before: FrameBefore | None = None,
 ) -> ObjectPrediction:
     """Give masks, embeddings and presence of objects.
 
@@ -63,12 +73,15 @@ def decode_objects(
         priors: [B, O, h, w] in [0, 1], where each object was one frame ago, or what its prompt covers, on the 1/8 map.
         is_padding: bool [B, O], slots that hold no object.
         options: how.
+        before: the frame before this one, if there was one and the network looks back; clips of one frame only.
     """
     options = options or ObjectDecodeOptions()
+    matches = _match(model, features, before)
+    is_carried = None if before is None else before.is_carried
     image = model.mask_decoder.project(features, is_embedding_shared=model.readout is None)
     num_objects = priors.shape[1]
     if options.tile is None:
-        return _decode_tile(model, features, image, tokens, priors, is_padding, options)
+        return _decode_tile(model, features, image, tokens, priors, is_padding, options, matches, is_carried)
     if options.self_attention is not SelfAttention.BLOCKED:
         raise ValueError(f"tiles need objects that never mix, got self-attention {options.self_attention.value!r}")
     if is_padding is None:
@@ -87,6 +100,8 @@ def decode_objects(
             _pad(priors[:, start:stop], missing, 0.0),
             _pad(is_padding[:, start:stop], missing, True),
             options,
+            matches,
+            None if is_carried is None else _pad(is_carried[:, start:stop], missing, False),
         )
         parts.append((part, stop - start))
     presence = [part.presence_logits[:, :count] for part, count in parts if part.presence_logits is not None]
@@ -97,6 +112,15 @@ def decode_objects(
     )
 
 
+def _match(model: UniVS, features: ClipFeatures, before: FrameBefore | None) -> Matches | None:
+    """Match a frame with the one before, once for all of its objects."""
+    if before is None or model.readout is None or model.readout.look_back is None:
+        return None
+    if features.mask_features.shape[1] != 1:
+        raise ValueError(f"looking back takes clips of one frame, got {features.mask_features.shape[1]}")
+    return model.readout.look_back.match(features.levels[-1][:, 0], before.keys)
+
+
 def _decode_tile(
     model: UniVS,
     features: ClipFeatures,
@@ -105,11 +129,13 @@ def _decode_tile(
     priors: Tensor,
     is_padding: Tensor | None,
     options: ObjectDecodeOptions,
+    matches: Matches | None,
+    is_carried: Tensor | None,
 ) -> ObjectPrediction:
     queries = model.visual_queries(tokens.foreground, features.frame_indices, is_padding, options.query)
     if model.readout is not None:
         own = [
-            model.readout(features.levels[-1][:, t], features.mask_features[:, t], tokens, priors)
+            model.readout(features.levels[-1][:, t], features.mask_features[:, t], tokens, priors, matches, is_carried)
             for t in range(features.mask_features.shape[1])
         ]
         joined = own[0][:, :, None] if len(own) == 1 else torch.stack(own, dim=2)  # one frame needs no copy

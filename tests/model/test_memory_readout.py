@@ -128,7 +128,11 @@ def test_an_object_reads_the_same_alone() -> None:
 
 def test_gradients_reach_every_weight() -> None:
     part = readout().requires_grad_(True)
-    answer(part, remembered()).square().mean().backward()  # type: ignore[no-untyped-call]  # torch's own
+    level, mask_features, prior = scene()
+    assert part.look_back is not None
+    matches = part.look_back.match(level, part.look_back.keys(level.flip(3)))
+    own = part(level, mask_features, remembered(), prior, matches)
+    own.square().mean().backward()
     assert [name for name, parameter in part.named_parameters() if parameter.grad is None] == []
     assert all(
         math.isfinite(float(parameter.grad.abs().sum()))

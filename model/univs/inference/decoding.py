@@ -11,7 +11,7 @@ from univs.inference.tracks import Track
 from univs.mask_decoder.separation import SelfAttention
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
-from univs.object_decoding import ObjectDecodeOptions, ObjectPrediction, decode_objects
+from univs.object_decoding import FrameBefore, ObjectDecodeOptions, ObjectPrediction, decode_objects
 from univs.prompt_encoder.queries import QueryOptions
 from univs.prompt_encoder.text import TextFeatures
 from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
@@ -25,6 +25,7 @@ def decode_tracks(
     pool: MemoryPool,
     texts: Mapping[int, TextFeatures],
     options: InferenceOptions,
+    keys_before: Tensor | None = None,
 ) -> ObjectPrediction:
     """Give masks, embeddings and presence of objects, in the order of `tracks`.
 
@@ -35,6 +36,7 @@ def decode_tracks(
         pool: what is remembered of them.
         texts: features of the expressions among them, by object id.
         options: how.
+        keys_before: `UniVS.look_back_keys` of the frame before, where there was one.
     """
     newest = int(features.frame_indices[0, -1])
     is_named = [_is_asked_by_words(track, newest, options) for track in tracks]
@@ -42,7 +44,7 @@ def decode_tracks(
     shown = [row for row, asked in enumerate(is_named) if not asked]
     parts = []
     if shown:
-        parts.append(_decode_shown(model, features, [tracks[row] for row in shown], pool, options))
+        parts.append(_decode_shown(model, features, [tracks[row] for row in shown], pool, options, keys_before))
     if named:
         parts.append(_decode_named(model, features, [tracks[row] for row in named], pool, texts, options))
     if len(parts) == 1:
@@ -58,9 +60,15 @@ def _is_asked_by_words(track: Track, frame_index: int, options: InferenceOptions
 
 
 def _decode_shown(
-    model: UniVS, features: ClipFeatures, tracks: Sequence[Track], pool: MemoryPool, options: InferenceOptions
+    model: UniVS,
+    features: ClipFeatures,
+    tracks: Sequence[Track],
+    pool: MemoryPool,
+    options: InferenceOptions,
+    keys_before: Tensor | None,
 ) -> ObjectPrediction:
     is_strict = options.isolation is Isolation.STRICT
+    newest = int(features.frame_indices[0, -1])
     recalled = pool.read([track.object_id for track in tracks], dtype=features.mask_features.dtype)
     priors = torch.stack([track.prior for track in tracks])
     return decode_objects(
@@ -73,7 +81,14 @@ def _decode_shown(
             query=QueryOptions(options.initial_query, options.blanks_attend),
             tile=options.object_tile if is_strict else None,
         ),
+        before=None if keys_before is None else _frame_before(keys_before, tracks, newest),
     )
+
+
+def _frame_before(keys: Tensor, tracks: Sequence[Track], frame_index: int) -> FrameBefore:
+    """Say which objects were followed in the frame before; those prompted in this one have their prior from it."""
+    is_carried = torch.tensor([[track.prompted_frame != frame_index for track in tracks]], device=keys.device)
+    return FrameBefore(keys, is_carried)
 
 
 def _decode_named(

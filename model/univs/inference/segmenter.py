@@ -7,6 +7,7 @@ introduce what was prompted, recall what is remembered, decode, judge, remember,
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ from univs.types import (
     Clip,
     ClipFeatures,
     FrameResult,
+    MaskPrompt,
     MaskResult,
     Prompt,
     TextPrompt,
@@ -73,6 +75,7 @@ class VideoSegmenter:
         self._texts: dict[int, TextFeatures] = {}
         self._pending: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
         self._window = FrameWindow(model, self.options, self.framing)
+        self._keys_before: Tensor | None = None  # [1, h, w, D] of the newest frame, where the network looks back
         self._num_seen = 0  # frames of the video so far, as far as the memory of looks reaches
 
     @property
@@ -98,12 +101,25 @@ class VideoSegmenter:
     def num_bytes(self) -> int:
         """Count the bytes kept between steps: `docs/memory.md` has the formula."""
         objects = self.pool.num_bytes + sum(track.num_bytes for track in self._tracks.values())
-        return objects + self._window.num_bytes
+        before = 0 if self._keys_before is None else self._keys_before.numel() * self._keys_before.itemsize
+        texts = sum(text.num_bytes for text in self._texts.values())
+        return objects + texts + before + self._window.num_bytes + self._num_waiting_bytes
+
+    @property
+    def _num_waiting_bytes(self) -> int:
+        """Count the bytes of masks that were given for frames to come."""
+        said = chain.from_iterable(chain.from_iterable(prompts.values()) for prompts in self._pending.values())
+        return sum(prompt.mask.nbytes for prompt in said if isinstance(prompt, MaskPrompt))
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """Give the records of the objects that are followed, in ascending id."""
         return tuple(self._tracks[object_id] for object_id in self.object_ids)
+
+    @property
+    def keys_before(self) -> Tensor | None:
+        """Give what the next frame is matched with, [1, h, w, D]; None where the network does not look back."""
+        return self._keys_before
 
     @property
     def first_waiting_frame(self) -> int:
@@ -168,6 +184,8 @@ class VideoSegmenter:
         self._texts.pop(object_id, None)
         if self._tracks.pop(object_id, None) is not None and object_id in self.pool.object_ids:
             self.pool.forget(object_id)
+        if not self._tracks:
+            self._keys_before = None  # whoever comes next was not in the frame before
 
     @torch.inference_mode()
     def step(self, clip: Clip) -> list[FrameResult]:
@@ -224,7 +242,13 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def resume(
-        self, next_frame: int, pool: MemoryPool, tracks: Sequence[Track], num_known: int = 0, num_seen: int = 0
+        self,
+        next_frame: int,
+        pool: MemoryPool,
+        tracks: Sequence[Track],
+        num_known: int = 0,
+        num_seen: int = 0,
+        keys_before: Tensor | None = None,
     ) -> None:
         """Take over a state that was saved; `univs.inference.snapshot` is the caller."""
         if pool.shape != self.pool.shape:
@@ -233,6 +257,7 @@ class VideoSegmenter:
         self._tracks = {track.object_id: track for track in tracks}
         self._window.next_frame, self._window.num_known = next_frame, num_known
         self._num_seen = num_seen
+        self._keys_before = keys_before
         self._texts = {track.object_id: self.model.encode_text([track.text]) for track in tracks if track.text}
 
     def _read(self, prompt: TextPrompt) -> None:
@@ -259,11 +284,14 @@ class VideoSegmenter:
                 self._look_together(features)
             else:
                 self._look_alone(features, prompts[self._window.frames[-1].index])
+        else:
+            self._keys_before = None  # the frame was not looked at
         self._num_seen = self._seen_with_window()
         self._window.num_known = len(self._window)
 
     def _decode(self, features: ClipFeatures, tracks: Sequence[Track]) -> ObjectPrediction:
-        return decode_tracks(self.model, features, tracks, self.pool, self._texts, self.options)
+        before = self._keys_before if self.options.clip_length == 1 else None
+        return decode_tracks(self.model, features, tracks, self.pool, self._texts, self.options, before)
 
     def _look_alone(self, features: ClipFeatures, prompts: dict[int, list[Prompt]]) -> None:
         """Decode one frame, judge each object for itself, and remember what was seen."""
@@ -274,6 +302,8 @@ class VideoSegmenter:
         judgements = judge_frame(frame, features, tracks, prediction, given, self._memory, self.framing, self.options)
         for track, judgement in zip(tracks, judgements, strict=True):
             track.newest_mask = judgement.mask
+        keys = self.model.look_back_keys(features)
+        self._keys_before = keys if keys is None or not self.options.half_precision_memory else keys.half()
 
     def _look_together(self, features: ClipFeatures) -> None:
         """Recall what the window's frames already show, decode them all, and let the objects compete."""

@@ -20,7 +20,7 @@ from univs.inference.tracks import Track
 from univs.memory_pool import MemoryPool
 from univs.model import UniVS
 
-_FORMAT = "univs-snapshot-3"
+_FORMAT = "univs-snapshot-4"
 
 
 def take(segmenter: VideoSegmenter) -> bytes:
@@ -56,6 +56,8 @@ def take(segmenter: VideoSegmenter) -> bytes:
         "header": _as_tensor(json.dumps(header).encode()),
         "pool": _as_tensor(segmenter.pool.to_bytes()),
     }
+    if segmenter.keys_before is not None:
+        tensors["keys_before"] = segmenter.keys_before.cpu()
     for number, track in enumerate(tracks):
         tensors[f"{number}.embeddings"] = track.embeddings.cpu()
         tensors[f"{number}.prior"] = track.prior.cpu()
@@ -114,7 +116,8 @@ def restore(
             )
             for number, record in enumerate(header["tracks"])
         ]
-        segmenter.resume(header["next_frame"], pool, tracks, header["num_known"], header["num_seen"])
+        before = tensors["keys_before"].to(model.device) if "keys_before" in tensors else None
+        segmenter.resume(header["next_frame"], pool, tracks, header["num_known"], header["num_seen"], before)
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise SnapshotError(
             f"expected the bytes of a snapshot, got {len(blob)} bytes that are not ({error}); "

@@ -18,7 +18,7 @@ from univs.data.simulate_prompts import simulate_correction
 from univs.inference.prompting import prompt_prior
 from univs.mask_decoder.separation import SelfAttention
 from univs.model import UniVS
-from univs.object_decoding import ObjectDecodeOptions, ObjectPrediction, decode_objects
+from univs.object_decoding import FrameBefore, ObjectDecodeOptions, ObjectPrediction, decode_objects
 from univs.prompt_encoder.regions import Canvas
 from univs.prompt_encoder.sampling import CellChoice
 from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
@@ -91,16 +91,17 @@ def roll_out(
     masks = run.remembered(first[-1], 0, rng)
     memory = [run.tokens(here, _given_masks(batch, masks, None if told is None else told.is_told))]
     prior = run.prior(masks)
-    later = []
+    later: list[ObjectPrediction] = []
+    keys = model.look_back_keys(here)
     for position in range(1, batch.images.shape[1]):
         here = frame_of(features, position)
         kept = torch.from_numpy(rng.random(batch.is_padding.shape) >= config.forget_prior_probability)
-        prediction = run.decode(here, join_frames(memory), prior * kept.to(prior)[..., None, None])
+        prediction = run.decode(here, join_frames(memory), prior * kept.to(prior)[..., None, None], keys)
         later.append(prediction)
         masks = run.remembered(prediction, position, rng)
         recent = [*memory[1:], run.tokens(here, masks)]
         memory = [memory[0], *recent[-model.config.memory.num_frames :]]
-        prior = run.prior(masks)
+        prior, keys = run.prior(masks), model.look_back_keys(here)
     return Rollout(features, tuple(first), tuple(later), None if told is None else told.absent)
 
 
@@ -167,10 +168,13 @@ class _Run:
             videos.append(_stack(rows))
         return self.decode(here, _stack(videos), priors)
 
-    def decode(self, here: ClipFeatures, memory: ObjectTokens, prior: Tensor) -> ObjectPrediction:
+    def decode(
+        self, here: ClipFeatures, memory: ObjectTokens, prior: Tensor, keys_before: Tensor | None = None
+    ) -> ObjectPrediction:
         """Decode one frame from a memory."""
         options = ObjectDecodeOptions(self_attention=SelfAttention.BLOCKED, with_auxiliary=self.config.with_auxiliary)
-        return decode_objects(self.model, here, memory, prior, self.batch.is_padding, options)
+        before = None if keys_before is None else FrameBefore(keys_before)
+        return decode_objects(self.model, here, memory, prior, self.batch.is_padding, options, before)
 
     def tokens(self, here: ClipFeatures, masks: Tensor) -> ObjectTokens:
         """Take tokens of one frame by masks bool [B, O, H, W]."""

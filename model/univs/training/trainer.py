@@ -1,4 +1,4 @@
-"""The training loop: batch, rollout, loss, step; resumable at any step, bit-equal on a CPU."""
+"""The training loop: batch, loss, step; resumable at any step, bit-equal on a CPU; alone or one of many processes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,33 +6,30 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from univs import weights
 from univs.config import UniVSConfig
-from univs.data.mixture import ClipMixture
+from univs.data.mixture import Batches
 from univs.data.sample import Batch
 from univs.data.text_table import TextTable
 from univs.errors import InputError
-from univs.losses.report import LossParts
-from univs.mask_decoder.readout import DecodeOptions
 from univs.model import UniVS
 from univs.prompt_encoder import TextEncoder
 from univs.training.checkpoint import TrainState, read_state, write_state
 from univs.training.config import TrainConfig
-from univs.training.criterion import learnable_loss, prompted_loss
-from univs.training.monitor import Monitor, StepReport, open_monitor
+from univs.training.monitor import Monitor, StepReport, no_monitor, open_monitor
+from univs.training.objectives import Objective, Outcome, RolloutObjective, StageObjective
 from univs.training.optimizer import WeightAverage, build_optimizer, rate_factor, set_rate
-from univs.training.pictures import draw_rollout
-from univs.training.rollout import frame_of, roll_out
-from univs.training.texts import TextDrawer, TextPrompting, TextPrompts
-from univs.types import ClipFeatures, ClipWords, PromptKind
+from univs.training.processes import OneProcess, Processes
+from univs.training.texts import TextDrawer, TextPrompting
+from univs.types import Compat, PromptKind
 
 STATE_FILE = "state.pt"
-_ROLLOUT_STREAM = 1 << 20  # keeps the random numbers of a step's rollout apart from those of its clips
+_MAY_BE_NEW = ("readout.look_back.",)  # parts that weights to start from may lack: they start afresh
+_EXPRESSIONS = TextPrompting(probability=1.0, num_absent=0, phrases=("{}",))  # how stages prompt by text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,8 @@ class RunLimits:
     max_seconds: float = float("inf")
     max_steps: int | None = None  # of this run, not of the recipe
     num_workers: int = 1  # processes that make batches; 0 makes them in between steps
-    device: str = "cpu"
+    device: str = "cpu"  # of a run by itself; many processes were told theirs when they met
+    autocast: bool = True  # compute in bfloat16 where the processor does so natively
 
 
 class Trainer:
@@ -51,19 +49,22 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        mixture: ClipMixture,
+        mixture: Batches,
         folder: Path,
         text_table: TextTable | None = None,
         text_encoder: TextEncoder | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """Build network and optimizer; nothing is trained yet.
 
         Args:
             config: the recipe.
-            mixture: makes the batches.
+            mixture: makes the batches of all processes.
             folder: where state, curve, pictures and weights go.
             text_table: vectors of category names; None trains no classes.
-            text_encoder: reads the texts by which objects are prompted; needed when the recipe has such.
+            text_encoder: reads the texts by which objects are prompted; needed when the recipe has such. A stage goes
+                without where there is none.
+            processes: that share the run; None is a run by itself.
 
         Raises:
             InputError: when a text encoder is missing, or is one of another text space.
@@ -71,20 +72,19 @@ class Trainer:
         self.config = config
         self.step = 0
         self.seconds = 0.0
-        self._mixture = mixture
+        self._processes = processes
+        self._rank = 0 if processes is None else processes.rank
+        self._mixture = mixture if self._rank == 0 else mixture.of_process(self._rank)
         self._folder = folder
-        self._text_table = text_table
         torch.manual_seed(config.seed)
         self._trained_for = {PromptKind.VISUAL}
         self.model = UniVS(config.model)
         if config.initial_weights is not None:
             start, initial = weights.load(config.initial_weights, "cpu")
             start.text_encoder = None  # has weights of its own, which are not trained
-            self.model.load_state_dict(start.state_dict())
+            _take_over(self.model, start)
             self._trained_for |= set(initial.trained_for)
-        self._texts = None if config.texts is None else _open_texts(config.texts, text_encoder, self.model.config)
-        if self._texts is not None:
-            self._trained_for.add(PromptKind.EXPRESSION)
+        self._objective = self._open_objective(text_table, text_encoder)
         self.optimizer = build_optimizer(self.model, config.optimizer, config.frozen)
         self.average = WeightAverage(self.model, config.optimizer.ema_decay)
 
@@ -95,7 +95,7 @@ class Trainer:
             InputError: when there is none, or it belongs to another recipe.
         """
         state = read_state(self._folder / STATE_FILE)
-        if state.config_json != self._comparable_config():
+        if not self.config.continues(state.config_json):
             raise InputError(
                 f"the run in {self._folder} was started with another recipe; "
                 "use its own, or start anew in another folder"
@@ -107,21 +107,24 @@ class Trainer:
 
     def run(self, limits: RunLimits, on_step: Callable[[StepReport], None] | None = None) -> Path:
         """Train to the last step or the time limit; give the path of the averaged weights."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "recipe.json").write_text(self.config.to_json(), encoding="utf-8")
-        self.model.to(limits.device)
+        processes = self._processes or OneProcess(limits.device)
+        if self._rank == 0:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / "recipe.json").write_text(self.config.to_json(), encoding="utf-8")
+        self.model.to(processes.device)
         self.model.backbone.to(memory_format=torch.channels_last)  # depthwise filters learn 3 times as fast
-        self._move_optimizer(limits.device)
+        self._move_optimizer(processes.device)
+        processes.prepare(self.model, self.optimizer)
         started = time.monotonic() - self.seconds
         stop_at = time.monotonic() + limits.max_seconds
-        with open_monitor(self._folder, self.step) as monitor:
+        with open_monitor(self._folder, self.step) if self._rank == 0 else no_monitor() as monitor:
             for batch in self._batches(limits):
-                if time.monotonic() >= stop_at:
+                if _is_late(stop_at, processes):
                     break
-                report = self._step(_moved(batch, limits.device), monitor)
+                report = self._step(_moved(batch, processes.device), processes, monitor, autocast=limits.autocast)
                 self.seconds = time.monotonic() - started
                 report = replace(report, seconds=self.seconds)
-                if _is_due(self.step, self.config.monitor.log_every):
+                if monitor is not None and _is_due(self.step, self.config.monitor.log_every):
                     monitor.write(report)
                 if on_step is not None:
                     on_step(report)
@@ -130,11 +133,22 @@ class Trainer:
         return self.save()
 
     def save(self) -> Path:
-        """Write the state of the run and the averaged weights; give the path of the weights."""
+        """Write the state of the run and the averaged weights; give the path of the weights.
+
+        The first of several processes writes; the others wait for it.
+        """
+        path = self._folder / f"{self.config.name}.safetensors"
+        if self._rank == 0:
+            self._write(path)
+        if self._processes is not None:
+            self._processes.wait()
+        return path
+
+    def _write(self, path: Path) -> None:
         state = TrainState(
             step=self.step,
             seconds=self.seconds,
-            config_json=self._comparable_config(),
+            config_json=self.config.to_json(),
             model=self.model.state_dict(),
             average=self.average.state,
             num_average_updates=self.average.num_updates,
@@ -143,7 +157,6 @@ class Trainer:
         write_state(self._folder / STATE_FILE, state)
         averaged = UniVS(self.model.config)
         averaged.load_state_dict(self.average.state)
-        path = self._folder / f"{self.config.name}.safetensors"
         trained_for = tuple(kind for kind in PromptKind if kind in self._trained_for)
         info = weights.WeightsInfo(
             self.config.name,
@@ -152,35 +165,29 @@ class Trainer:
             note=self.config.note,
             config=averaged.config,
             trained_for=trained_for,
+            compat=Compat.PAPER if self.config.stage is None else self.config.stage.compat,
         )
         weights.save(averaged, path, info)
-        return path
 
-    def _step(self, batch: Batch, monitor: Monitor) -> StepReport:
+    def _step(
+        self, batch: Batch, processes: Processes, monitor: Monitor | None, *, autocast: bool = True
+    ) -> StepReport:
         """Learn from one batch."""
-        rng = np.random.default_rng([self.config.seed, self.step, _ROLLOUT_STREAM])
-        torch.manual_seed(int(rng.integers(2**62)))
-        rate = self.config.optimizer.learning_rate * rate_factor(
-            self.step, self.config.num_steps, self.config.optimizer
-        )
+        config = self.config
+        rate = config.optimizer.learning_rate * rate_factor(self.step, config.num_steps, config.optimizer)
         set_rate(self.optimizer, rate)
         self.model.train()
-        with _autocast(batch.images.device):
-            texts = None if self._texts is None else self._texts.draw(batch, rng)
-            words = self._words(batch, texts)
-            rollout = None
-            if self.config.trains_prompts:
-                rollout = roll_out(self.model, batch, self.config.rollout, rng, texts, words)
-                parts = prompted_loss(rollout, batch, self.config.points)
-                if rng.random() < self.config.learnable_share:
-                    parts = _added(parts, self._learnable(rollout.features, batch))
-            else:
-                first = self.model.encode_frames(batch.images[:, :1], batch.frame_indices[:, :1], words)
-                parts = self._learnable(first, batch)
-        total = parts.total(self.config.weights)
+        outcomes: list[Outcome] = []
+
+        def compute(model: UniVS) -> Tensor:
+            with _autocast(batch.images.device, is_wanted=autocast):
+                outcomes.append(self._objective.lose(model, batch, self.step, self._rank * config.batch_size))
+            return outcomes[0].parts.total(config.loss_weights)
+
+        total = processes.forward(compute)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(total)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.gradient_clip)
+        processes.backward(total)
+        norm = processes.clip(config.optimizer.gradient_clip)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(
                 f"the gradient of step {self.step} is not finite; lower the learning rate or resume with another seed"
@@ -188,36 +195,29 @@ class Trainer:
         self.optimizer.step()
         self.average.update(self.model)
         self.step += 1
-        if rollout is not None and _is_due(self.step, self.config.monitor.picture_every):
-            monitor.show(self.step, draw_rollout(batch, rollout))
-        return StepReport.of(self.step, self.seconds, float(total.detach()), (rate, float(norm)), parts)
+        draw = outcomes[0].draw
+        if draw is not None and monitor is not None and _is_due(self.step, config.monitor.picture_every):
+            monitor.show(self.step, draw())
+        parts = outcomes[0].parts.map(processes.mean)
+        loss = float(processes.mean(total.detach()))
+        return StepReport.of(self.step, self.seconds, loss, (rate, float(norm)), parts)
 
-    def _words(self, batch: Batch, texts: TextPrompts | None) -> ClipWords | None:
-        """Give the names of the categories and the texts of a batch, for networks whose pixels look at words."""
-        if not self.model.config.prompting.early_fusion:
-            return None
-        rows, padding = [], []
-        if self._text_table is not None:
-            table = self._text_table.class_table(batch)
-            places = torch.arange(table.vectors.shape[1], device=table.vectors.device)
-            rows.append(table.vectors)
-            padding.append(places >= torch.tensor(table.num_classes, device=places.device)[:, None])
-        if texts is not None:
-            rows.append(texts.sentences)
-            padding.append(~texts.is_used)
-        return ClipWords(torch.cat(rows, dim=1), torch.cat(padding, dim=1)) if rows else None
-
-    def _learnable(self, features: ClipFeatures, batch: Batch) -> LossParts:
-        """Decode the first frame once more, with the learnable queries."""
-        table = None if self._text_table is None else self._text_table.class_table(batch)
-        prediction = self.model.decode(
-            frame_of(features, 0),
-            None,
-            use_learnable=True,
-            class_table=None if table is None else table.vectors,
-            options=DecodeOptions(with_auxiliary=True),
-        )
-        return learnable_loss(prediction, batch, table, self.config.points, self.config.costs)
+    def _open_objective(self, table: TextTable | None, encoder: TextEncoder | None) -> Objective:
+        """Say what is asked of the network, and note what it is trained for."""
+        config = self.config
+        if config.stage is None:
+            texts = None if config.texts is None else _open_texts(config.texts, encoder, self.model.config)
+            if texts is not None:
+                self._trained_for.add(PromptKind.EXPRESSION)
+            return RolloutObjective(config, table, texts)
+        if table is not None and config.stage.category_probability > 0:
+            self._trained_for.add(PromptKind.CATEGORY)
+        expressions = None
+        if encoder is not None:
+            expressions = _open_texts(_EXPRESSIONS, encoder, self.model.config)
+            self._trained_for.add(PromptKind.EXPRESSION)
+        mean_of = (self._processes or OneProcess()).mean
+        return StageObjective(config.stage, config.seed, table, expressions, mean_of)
 
     def _batches(self, limits: RunLimits) -> Iterator[Batch]:
         """Give the batches of the steps that are left."""
@@ -236,16 +236,27 @@ class Trainer:
         )
         return iter(loader)
 
-    def _comparable_config(self) -> str:
-        """Write out what must not change when a run is resumed: everything but its length and its log."""
-        return replace(self.config, num_steps=1, monitor=type(self.config.monitor)()).to_json()
-
-    def _move_optimizer(self, device: str) -> None:
+    def _move_optimizer(self, device: torch.device) -> None:
         """Follow the network to its device."""
         self.average.load(
             {name: tensor.to(device) for name, tensor in self.average.state.items()}, self.average.num_updates
         )
         self.optimizer.load_state_dict(self.optimizer.state_dict())
+
+
+def _take_over(model: UniVS, start: UniVS) -> None:
+    """Begin with the weights of another network of the same sizes.
+
+    Raises:
+        InputError: when it lacks parts that cannot start afresh, or has others.
+    """
+    taken = model.load_state_dict(start.state_dict(), strict=False)
+    strangers = [name for name in taken.missing_keys if not name.startswith(_MAY_BE_NEW)] + taken.unexpected_keys
+    if strangers:
+        raise InputError(
+            f"expected initial weights with the parts of {model.config.name!r}, got {start.config.name!r}, which "
+            f"differs in {len(strangers)} of them, {strangers[0]} first; start from weights of the same network"
+        )
 
 
 def _open_texts(config: TextPrompting, encoder: TextEncoder | None, model: UniVSConfig) -> TextDrawer:
@@ -261,7 +272,7 @@ def _open_texts(config: TextPrompting, encoder: TextEncoder | None, model: UniVS
 class _Batches(Dataset[Batch]):
     """A mixture as a data set whose index is the step."""
 
-    def __init__(self, mixture: ClipMixture, num_steps: int) -> None:
+    def __init__(self, mixture: Batches, num_steps: int) -> None:
         self._mixture = mixture
         self._num_steps = num_steps
 
@@ -283,19 +294,21 @@ def has_bf16(device: torch.device) -> bool:
     return not words.isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    return torch.autocast(device.type, torch.bfloat16) if has_bf16(device) else nullcontext()
+def _autocast(device: torch.device, *, is_wanted: bool) -> AbstractContextManager[object]:
+    return torch.autocast(device.type, torch.bfloat16) if is_wanted and has_bf16(device) else nullcontext()
+
+
+def _is_late(stop_at: float, processes: Processes) -> bool:
+    """Say whether time is up for any process, so that all stop at one step."""
+    is_late = torch.tensor(float(time.monotonic() >= stop_at), device=processes.device)
+    return bool(processes.mean(is_late) > 0)
 
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _added(left: LossParts, right: LossParts) -> LossParts:
-    return LossParts(*(getattr(left, field.name) + getattr(right, field.name) for field in fields(left)))
-
-
-def _moved(batch: Batch, device: str) -> Batch:
+def _moved(batch: Batch, device: torch.device) -> Batch:
     """Bring the tensors of a batch to a device; prompts are moved where they are used."""
     changes = {
         field.name: getattr(batch, field.name).to(device)

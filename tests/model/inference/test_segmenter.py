@@ -132,7 +132,8 @@ def test_an_object_keeps_the_bytes_of_the_formula(model: UniVS) -> None:
     height, width = (side // 8 for side in segmenter.framing.padded)
     pool = (1 + memory.num_frames) * (2 * memory.tokens_per_frame * (2 * channels + 4) + 16)
     track = 4 * memory.num_frames * channels + 2 * height * width
-    assert segmenter.num_bytes == pool + track
+    keys_before = 2 * height * width * memory.look_back_dim
+    assert segmenter.num_bytes == pool + track + keys_before
 
 
 def test_frames_before_the_first_prompt_have_no_objects(model: UniVS) -> None:

@@ -53,10 +53,10 @@ def nano_vos_long() -> TrainConfig:
         first,
         initial_weights="nano",
         model=_remembering(nano(), 2),
-        clip=replace(first.clip, num_frames=4, size=(192, 320), still_motion=_WILD_MOTION),
-        rollout=RolloutConfig(teacher_probability=0.25),
-        optimizer=OptimizerConfig(learning_rate=5e-4),
-        num_steps=1000,
+        clip=replace(first.clip, num_frames=4, size=(192, 320), gap=2, still_motion=_WILD_MOTION),
+        rollout=RolloutConfig(teacher_probability=0.2),
+        optimizer=OptimizerConfig(learning_rate=6e-4, warmup_steps=50),
+        num_steps=1600,
         seed=2,
     )
 
@@ -90,8 +90,9 @@ def nano_research_vos_long() -> TrainConfig:
     return replace(
         first,
         initial_weights="nano-research",
-        clip=replace(first.clip, size=(192, 320), still_motion=_WILD_MOTION),
-        optimizer=OptimizerConfig(learning_rate=4e-4, warmup_steps=30),
-        num_steps=450,
-        seed=3,
+        clip=replace(first.clip, size=(192, 320), gap=2, still_motion=_WILD_MOTION),
+        rollout=RolloutConfig(teacher_probability=0.2),
+        optimizer=OptimizerConfig(learning_rate=6e-4, warmup_steps=50),
+        num_steps=1600,
+        seed=4,
     )
