@@ -56,7 +56,7 @@ def nano_vos_long() -> TrainConfig:
         clip=replace(first.clip, num_frames=4, size=(192, 320), gap=2, still_motion=_WILD_MOTION),
         rollout=RolloutConfig(teacher_probability=0.2),
         optimizer=OptimizerConfig(learning_rate=6e-4, warmup_steps=50),
-        num_steps=1600,
+        num_steps=1350,
         seed=2,
     )
 
@@ -93,6 +93,6 @@ def nano_research_vos_long() -> TrainConfig:
         clip=replace(first.clip, size=(192, 320), gap=2, still_motion=_WILD_MOTION),
         rollout=RolloutConfig(teacher_probability=0.2),
         optimizer=OptimizerConfig(learning_rate=6e-4, warmup_steps=50),
-        num_steps=1600,
+        num_steps=1350,
         seed=4,
     )
