@@ -24,6 +24,12 @@ class TextFeatures:
     words: Tensor  # [N, W, D]
     is_padding: Tensor | None = None  # bool [N, W], places beyond a text; None where all count, as published
 
+    @property
+    def num_bytes(self) -> int:
+        """Count the bytes of the tensors held."""
+        held = [self.sentences, self.words, *([] if self.is_padding is None else [self.is_padding])]
+        return sum(tensor.numel() * tensor.itemsize for tensor in held)
+
     @classmethod
     def join(cls, texts: Sequence["TextFeatures"], dtype: torch.dtype) -> "TextFeatures":
         """Line texts up that one encoder gave, at least one."""

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from univs_service.cli.isolation import isolation
+from univs_service.cli.session_bytes import session_bytes
+
 if TYPE_CHECKING:
     from univs_service.cli.machine import Machine
     from univs_service.cli.measure import MemorySample, Speed
@@ -48,7 +51,7 @@ def speed(
         from univs_service.cli.measure import matmul_peak, measure_speed, write_video
         from univs_service.cli.runs import load_engine
 
-        height, width = _read_size(size)
+        height, width = read_size(size)
         speeds: list[Speed] = []
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.mp4"
@@ -61,7 +64,7 @@ def speed(
     machine = this_machine()
     _print_speeds(machine, speeds, peak)
     if json_file is not None:
-        _write_json(json_file, machine, matmul_gflops=peak, speeds=speeds)
+        write_json(json_file, machine, matmul_gflops=peak, speeds=speeds)
 
 
 @bench.command()
@@ -87,12 +90,16 @@ def memory(
         engine = load_engine(model, "cpu", threads, short_side)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.mp4"
-            write_video(path, _read_size(size), frames)
+            write_video(path, read_size(size), frames)
             samples = measure_memory(engine, path, num_objects=objects, sample_at=(100, frames // 2, frames))
     machine = this_machine()
     _print_memory(machine, model, samples)
     if json_file is not None:
-        _write_json(json_file, machine, model=model, num_objects=objects, size=_read_size(size), samples=samples)
+        write_json(json_file, machine, model=model, num_objects=objects, size=read_size(size), samples=samples)
+
+
+bench.command("session-bytes")(session_bytes)
+bench.command()(isolation)
 
 
 def _print_speeds(machine: "Machine", speeds: "list[Speed]", peak: dict[int, float]) -> None:
@@ -158,7 +165,7 @@ def _title(machine: "Machine") -> str:
     return f"{machine.cpu}, {machine.num_cores} cores, commit {machine.commit}"
 
 
-def _read_size(text: str) -> tuple[int, int]:
+def read_size(text: str) -> tuple[int, int]:
     """Read HxW; even sides of at least 32, as the video's encoding wants."""
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal()) or min(int(height), int(width)) < 32:
@@ -168,7 +175,8 @@ def _read_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _write_json(path: Path, machine: "Machine", **figures: object) -> None:
+def write_json(path: Path, machine: "Machine", **figures: object) -> None:
+    """Write figures beside the machine and the commit that gave them."""
     import json
     from dataclasses import asdict, is_dataclass
 
