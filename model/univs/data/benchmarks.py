@@ -6,12 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from univs.data.formats.ade20k_segments import Ade20kSegments
 from univs.data.formats.burst import open_burst
-from univs.data.formats.coco import CocoPanoptic, open_coco_instances
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances, open_lvis
 from univs.data.formats.davis import Davis2016
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
 from univs.data.formats.label_pictures import open_ade20k, open_camvid
 from univs.data.formats.mose import open_mose
+from univs.data.formats.own_videos import open_own_videos
+from univs.data.formats.refcoco import open_refcoco
+from univs.data.formats.sa1b import Sa1b
 from univs.data.formats.video_json import open_video_json
 from univs.data.formats.viposeg import open_viposeg
 from univs.data.formats.vipseg import VipSeg
@@ -56,16 +60,24 @@ class SplitCheck:
 
 BENCHMARKS: dict[str, Benchmark] = {
     "ade20k": Benchmark(("training", "validation"), open_ade20k),
+    "ade20k_instances": Benchmark(("training", "validation"), partial(Ade20kSegments, with_stuff=False)),
+    "ade20k_panoptic": Benchmark(("training", "validation"), partial(Ade20kSegments, with_stuff=True)),
     "burst": Benchmark(("train", "val", "test"), open_burst),
     "camvid": Benchmark(("train", "val", "test"), open_camvid),
     "coco_instances": Benchmark(("train", "val"), open_coco_instances),
     "coco_panoptic": Benchmark(("train", "val"), CocoPanoptic),
-    "davis2016": Benchmark(("train", "dev", "test"), Davis2016),
+    "davis2016": Benchmark(("train", "dev", "val", "test"), Davis2016),
     "davis2017": Benchmark(("train", "val", "test-dev"), open_davis2017),
+    "lvis": Benchmark(("train", "val"), open_lvis),
     "mose": Benchmark(("train", "valid"), open_mose),
     "ovis": Benchmark(("train", "valid", "test"), partial(open_video_json, name="ovis")),
+    "own_videos": Benchmark(("train", "val"), open_own_videos),
     "ref_davis": Benchmark(("train", "val"), open_ref_davis),
     "ref_youtube_vos": Benchmark(("train", "valid"), open_ref_youtube_vos),
+    "refcoco": Benchmark(("train", "val", "testA", "testB"), partial(open_refcoco, name="refcoco")),
+    "refcoco_plus": Benchmark(("train", "val", "testA", "testB"), partial(open_refcoco, name="refcoco-plus")),
+    "refcocog": Benchmark(("train", "val", "test"), partial(open_refcoco, name="refcocog")),
+    "sa1b": Benchmark(("train",), Sa1b),
     "viposeg": Benchmark(("train", "valid"), open_viposeg),
     "vipseg": Benchmark(("train", "val", "test"), VipSeg),
     "vspw": Benchmark(("train", "val", "test"), Vspw),

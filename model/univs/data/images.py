@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from univs.data.sample import Picture
+
+_ID_BASE = np.array([1, 256, 256 * 256], dtype=np.int64)  # of red, green, blue
 
 
 def read_image(path: Path) -> Tensor:
@@ -22,6 +25,13 @@ def read_labels(path: Path) -> Tensor:
     """Read a picture of label values (palette, grey or 1-bit) as uint8 [H, W]."""
     with Image.open(path) as image:
         return torch.from_numpy(np.array(image).astype(np.uint8))
+
+
+def read_ids(path: Path) -> npt.NDArray[np.int64]:
+    """Read ids that are painted as colours, int64 [H, W]: red + 256 green + 65536 blue."""
+    with Image.open(path) as image:
+        colours = np.array(image.convert("RGB")).astype(np.int64)
+    return np.asarray(colours @ _ID_BASE)
 
 
 def resize_short_side(picture: Picture, short_side_px: int) -> Picture:

@@ -4,6 +4,7 @@ In frame T object 1 covers rows 2-5 from column 1 + T on, four columns wide; obj
 """
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,89 @@ def write_ade20k(root: Path) -> None:
     write_labels(root / "annotations" / "validation" / "ADE_val_00000001.png", label_map(1))
 
 
+def write_ade20k_segments(root: Path) -> None:
+    """Split "validation": a wall (class 1), in it two beds (class 8, number 1) and a window (class 9, number 2).
+
+    Object 1 of frame 1 is a bed, object 2 the window; a second bed has two pixels in the last row.
+    """
+    instances = label_map(1)
+    instances[11, :2] = 3
+    numbers = np.array([0, 1, 2, 1], dtype=np.uint8)[instances]
+    colours = np.stack([numbers, instances, 0 * instances], axis=-1)
+    path = root / "annotations_instance" / "validation" / "ADE_val_00000001.png"
+    path.parent.mkdir(parents=True)
+    Image.fromarray(colours).save(path)
+    labels = np.array([1, 8, 9, 8], dtype=np.uint8)[instances]
+    labels[0] = 0
+    write_labels(root / "annotations" / "validation" / "ADE_val_00000001.png", labels)
+    write_image(root / "images" / "validation" / "ADE_val_00000001.jpg")
+    (root / "categoryMapping.txt").write_text("Ins_id\tSem_id\tname\n1\t8\tbed\n2\t9\twindowpane\n", encoding="utf-8")
+
+
+def write_lvis(root: Path) -> None:
+    """Split "val": one picture of COCO with a goat."""
+    write_image(root / "val2017" / "000000000007.jpg")
+    image = {"id": 7, "height": HEIGHT, "width": WIDTH, "coco_url": "http://images/val2017/000000000007.jpg"}
+    content = {
+        "images": [{**image, "neg_category_ids": [3], "not_exhaustive_category_ids": [2]}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 2, "area": 16, "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]}
+        ],
+        "categories": [{"id": n, "name": name, "frequency": "f"} for n, name in ((3, "yak"), (2, "goat"))],
+    }
+    write_json(root / "lvis_v1_val.json", content)
+
+
+def write_refcoco(root: Path) -> None:
+    """Splits "train" and "val": a goat with two sentences and a stone with one; the pickle as Python 2 wrote it."""
+    names = ("COCO_train2014_000000000001.jpg", "COCO_train2014_000000000002.jpg")
+    for name in names:
+        write_image(root / "train2014" / name)
+    images = [{"id": n, "height": HEIGHT, "width": WIDTH, "file_name": name} for n, name in enumerate(names, start=1)]
+    annotations = [
+        {"id": 10 * image + n, "image_id": image, "category_id": n + 3, "iscrowd": 0, "segmentation": _encoded(n, 1)}
+        for image in (1, 2)
+        for n in (1, 2)
+    ]
+    categories = [{"id": 4, "name": "goat"}, {"id": 5, "name": "stone"}]
+    write_json(root / "instances.json", {"images": images, "annotations": annotations, "categories": categories})
+    said = {1: ("the goat on the left", "grey goat"), 2: ("a stone",)}
+    refs = [
+        {
+            "ref_id": 10 * image + n,
+            "ann_id": 10 * image + n,
+            "category_id": n + 3,
+            "image_id": image,
+            "split": split,
+            "sentences": [
+                {"sent_id": 0, "raw": text.title(), "sent": text, "tokens": text.split()} for text in said[n]
+            ],
+        }
+        for image, split in ((1, "train"), (2, "val"))
+        for n in (1, 2)
+    ]
+    (root / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=0))
+
+
+def write_sa1b(root: Path) -> None:
+    """Two pictures in the folder of an archive, each with two regions."""
+    for number in (20, 3):
+        write_image(root / "sa_000000" / f"sa_{number}.jpg")
+        image = {"image_id": number, "height": HEIGHT, "width": WIDTH, "file_name": f"sa_{number}.jpg"}
+        annotations = [{"id": n, "area": 16, "predicted_iou": 0.9, "segmentation": _encoded(n, 1)} for n in (1, 2)]
+        write_json(root / "sa_000000" / f"sa_{number}.json", {"image": image, "annotations": annotations})
+
+
+def write_own_videos(root: Path) -> None:
+    """One video whose second frame is not annotated; object 2 comes in the third, and has a name."""
+    for frame, name in enumerate(FRAMES):
+        write_image(root / "JPEGImages" / "goat" / f"{name}.jpg")
+        if frame != 1:
+            write_labels(root / "Annotations" / "goat" / f"{name}.png", label_map(frame))
+    said = {"2": {"category": "stone", "expression": "the stone below"}}
+    write_json(root / "meta.json", {"videos": {"goat": {"objects": said}}})
+
+
 def write_camvid(root: Path) -> None:
     """Split "val": classes 0, 1 and 2, the first row void."""
     labels = label_map(1)
@@ -240,15 +324,23 @@ def write_camvid(root: Path) -> None:
 
 MINIATURES: dict[str, Callable[[Path], None]] = {
     "ade20k": write_ade20k,
+    "ade20k_instances": write_ade20k_segments,
+    "ade20k_panoptic": write_ade20k_segments,
     "burst": write_burst,
     "camvid": write_camvid,
     "coco_instances": write_coco,
     "coco_panoptic": write_coco,
     "davis2017": write_davis2017,
+    "lvis": write_lvis,
     "mose": write_mose,
     "ovis": write_video_json,
+    "own_videos": write_own_videos,
     "ref_davis": write_ref_davis,
     "ref_youtube_vos": write_ref_youtube_vos,
+    "refcoco": write_refcoco,
+    "refcoco_plus": write_refcoco,
+    "refcocog": write_refcoco,
+    "sa1b": write_sa1b,
     "viposeg": write_viposeg,
     "vipseg": write_vipseg,
     "vspw": write_vspw,

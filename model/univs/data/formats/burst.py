@@ -5,6 +5,7 @@ Source: Athar et al., "BURST: A Benchmark for Unifying Object Recognition, Segme
 
 from pathlib import Path
 
+from univs.data.formats.categories import read_categories
 from univs.data.formats.json_files import Json, first_existing, read_json, understanding
 from univs.data.formats.segmentations import to_rle
 from univs.data.formats.track_videos import AnnotatedTrack, TrackVideo, TrackVideos
@@ -42,11 +43,9 @@ def read_burst(annotation: Path, images: Path, name: str) -> TrackVideos:
     """
     content = read_json(annotation, ("sequences", "categories"))
     with understanding(annotation):
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        row_of_category = {int(category["id"]): row for row, category in enumerate(categories)}
-        videos = [_video(each, images, row_of_category) for each in content["sequences"]]
-        vocabulary = tuple(str(category["name"]) for category in categories)
-    return TrackVideos(name, videos, vocabulary, tuple(row_of_category))
+        categories = read_categories(content)
+        videos = [_video(each, images, categories.rows) for each in content["sequences"]]
+    return TrackVideos(name, videos, categories.names, categories.category_ids)
 
 
 def common_categories(root: Path) -> frozenset[int]:

@@ -10,19 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 
 from univs import rle
 from univs.data.formats.categories import Categories, read_categories
 from univs.data.formats.json_files import Json, first_existing, read_json, understanding
 from univs.data.formats.segmentations import to_rle
-from univs.data.images import read_image
+from univs.data.images import read_ids, read_image
 from univs.data.sample import Picture
 from univs.errors import InputError
-
-_ID_BASE = np.array([1, 256, 256 * 256], dtype=np.int64)  # of red, green, blue
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +146,7 @@ def open_coco_instances(root: Path, split: str, *, keeps_empty: bool = False) ->
 
 
 def open_lvis(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInstances:
-    """Open LVIS: `lvis_v1_SPLIT.json` over the pictures of COCO 2017, in `train2017/` and `val2017/`.
+    """Open LVIS: `lvis_v1_SPLIT.json`, the pictures of COCO 2017 beside it, in `images/`, or in `../coco/`.
 
     What is not annotated may be there all the same: each picture is annotated for some classes only.
 
@@ -163,18 +159,12 @@ def open_lvis(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInsta
     """
     name = f"lvis_v1_{split}.json"
     annotation = first_existing((root / name, root / "annotations" / name))
-    folder = first_existing((root / "train2017", root / "val2017", root / "images" / "train2017")).parent
+    places = (root, root / "images", root.parent / "coco")
+    folder = first_existing(tuple(place / each for place in places for each in ("train2017", "val2017"))).parent
     entries, categories = _read(annotation, folder, ("category_id",))
     if not keeps_empty:
         entries = tuple(entry for entry in entries if entry.annotations)
     return CocoInstances(f"lvis-{split}", entries, categories, is_exhaustive=False)
-
-
-def read_ids(path: Path) -> npt.NDArray[np.int64]:
-    """Read ids that are painted as colours, int64 [H, W]: red + 256 green + 65536 blue."""
-    with Image.open(path) as image:
-        colours = np.array(image.convert("RGB")).astype(np.int64)
-    return np.asarray(colours @ _ID_BASE)
 
 
 def _read(annotation: Path, images: Path, keys: tuple[str, ...]) -> tuple[tuple[CocoEntry, ...], Categories]:

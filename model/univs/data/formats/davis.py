@@ -24,10 +24,14 @@ class DavisClip:
 
 
 class Davis2016:
-    """Read a split of DAVIS 2016: `ImageSets/SPLIT.txt`, `JPEGImages/RES/CLIP/`, `Annotations/RES/CLIP/`."""
+    """Read a split of DAVIS 2016: `ImageSets/`, `JPEGImages/RES/CLIP/`, `Annotations/RES/CLIP/`.
+
+    The split is `ImageSets/480p/SPLIT.txt` with the files of every frame, as released in 2016, or names of clips in
+    `ImageSets/2016/SPLIT.txt`, as released in 2017, or in `ImageSets/SPLIT.txt`.
+    """
 
     def __init__(self, root: Path, split: str) -> None:
-        """Open a split ("train", "dev", "test").
+        """Open a split ("train", "val"; or others that are listed).
 
         Raises:
             InputError: where a file or folder of the layout is missing.
@@ -35,11 +39,8 @@ class Davis2016:
         self.name = f"davis2016-{split}"
         self.vocabulary: tuple[str, ...] = ()
         self.is_exhaustive = False
-        names_path = root / "ImageSets" / f"{split}.txt"
-        if not names_path.is_file():
-            raise InputError(f"DAVIS 2016 needs {names_path}; give the folder that holds ImageSets")
         expressions = _expressions(root / "expressions.json")
-        names = names_path.read_text(encoding="utf-8").split()
+        names = _read_clip_names(root / "ImageSets", split)
         self.clips = tuple(_open_clip(root, name, expressions.get(name, _NOTHING_SAID)) for name in names)
 
     def __len__(self) -> int:
@@ -63,6 +64,17 @@ class Davis2016:
         """Give every file of the split."""
         for clip in self.clips:
             yield from (*clip.image_paths, *clip.mask_paths)
+
+
+def _read_clip_names(folder: Path, split: str) -> tuple[str, ...]:
+    for path in (folder / f"{split}.txt", folder / "2016" / f"{split}.txt", folder / "480p" / f"{split}.txt"):
+        if path.is_file():
+            first_words = (line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+            return tuple(dict.fromkeys(Path(word).parent.name if "/" in word else word for word in first_words))
+    raise InputError(
+        f"expected the list of clips {folder / split}.txt, or the same in {folder / '2016'} or {folder / '480p'}, got "
+        "none; give the folder that holds ImageSets"
+    )
 
 
 @dataclass(frozen=True, slots=True)

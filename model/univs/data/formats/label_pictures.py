@@ -15,7 +15,7 @@ from univs.data.sample import Picture
 from univs.errors import InputError
 
 VOID = -1
-_ADE20K_SPLITS = {"train": "training", "val": "validation"}
+ADE20K_SPLITS = {"train": "training", "val": "validation"}
 _CAMVID = (
     "sky",
     "building",
@@ -110,7 +110,7 @@ def open_ade20k(root: Path, split: str) -> LabelPictures:
     Raises:
         InputError: where a part of the layout is missing.
     """
-    folder = _ADE20K_SPLITS.get(split, split)
+    folder = ADE20K_SPLITS.get(split, split)
     names = vocabularies.load("ade20k").names
     pairs = paired(root / "images" / folder, root / "annotations" / folder, (".jpg",))
     return LabelPictures(f"ade20k-{split}", pairs, names, LabelCode(len(names), 1, 0), folder)

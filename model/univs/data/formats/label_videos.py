@@ -4,7 +4,7 @@ What differs between them, where files lie and which objects count, is read by t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from univs.data.images import read_image, read_labels
 from univs.data.sample import UNKNOWN_CATEGORY, Picture
 from univs.errors import InputError
 
+_PICTURES = ("*.jpg", "*.jpeg", "*.png")  # what data sets have comes first
 NO_OBJECT = 0  # an id that no pixel stands for: the object of an expression that the split keeps secret
 
 
@@ -82,11 +83,29 @@ class LabelVideos:
             texts=tuple(each.text for each in video.objects),
         )
 
+    def annotated(self) -> "LabelVideos":
+        """Leave out frames without annotation, of which nothing says what they show, and videos without any frame."""
+        videos = (_annotated(video) for video in self.videos)
+        return LabelVideos(self.name, [video for video in videos if video.image_paths], self.vocabulary)
+
     def paths(self) -> Iterator[Path]:
         """Give every file that the annotation names."""
         for video in self.videos:
             yield from video.image_paths
             yield from (path for path in video.mask_paths if path is not None)
+
+
+def _annotated(video: LabelVideo) -> LabelVideo:
+    kept = [position for position, path in enumerate(video.mask_paths) if path is not None]
+    return replace(
+        video,
+        image_paths=tuple(video.image_paths[position] for position in kept),
+        mask_paths=tuple(video.mask_paths[position] for position in kept),
+        objects=tuple(
+            replace(each, first_position=sum(position < each.first_position for position in kept))
+            for each in video.objects
+        ),
+    )
 
 
 def open_video(
@@ -96,13 +115,13 @@ def open_video(
 
     Args:
         name: of the video.
-        image_folder: holds FRAME.jpg.
+        image_folder: holds FRAME.jpg, FRAME.jpeg or FRAME.png.
         mask_folder: holds FRAME.png of all frames, of some, or of none.
         objects: None takes the ids of the first annotated frame.
     Raises:
         InputError: for a folder without pictures, or without the mask that names the objects.
     """
-    image_paths = tuple(sorted(image_folder.glob("*.jpg")))
+    image_paths = next((found for kind in _PICTURES if (found := tuple(sorted(image_folder.glob(kind))))), ())
     if not image_paths:
         raise InputError(
             f"expected pictures FRAME.jpg of video {name!r} in {image_folder}, got none; unpack them there"

@@ -7,6 +7,7 @@ Your own videos can be brought in this format.
 from collections import defaultdict
 from pathlib import Path
 
+from univs.data.formats.categories import read_categories
 from univs.data.formats.json_files import Json, first_existing, read_json, understanding
 from univs.data.formats.segmentations import to_rle
 from univs.data.formats.track_videos import AnnotatedTrack, TrackVideo, TrackVideos
@@ -50,17 +51,15 @@ def read_video_json(annotation: Path, images: Path, name: str) -> TrackVideos:
     """
     content = read_json(annotation, ("videos", "categories"))
     with understanding(annotation):
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        row_of_category = {int(category["id"]): row for row, category in enumerate(categories)}
+        categories = read_categories(content)
         by_video: dict[int, list[Json]] = defaultdict(list)
         for each in content.get("annotations") or ():
             by_video[int(each["video_id"])].append(each)
         videos = [
-            _video(video, images, by_video[int(video["id"])], row_of_category)
+            _video(video, images, by_video[int(video["id"])], categories.rows)
             for video in sorted(content["videos"], key=lambda video: int(video["id"]))
         ]
-        vocabulary = tuple(str(category["name"]) for category in categories)
-    return TrackVideos(name, videos, vocabulary, tuple(row_of_category))
+    return TrackVideos(name, videos, categories.names, categories.category_ids)
 
 
 def _video(video: Json, images: Path, annotations: list[Json], row_of_category: dict[int, int]) -> TrackVideo:

@@ -7,6 +7,7 @@ its evaluator; ids are rows of VIPSeg's vocabulary.
 from dataclasses import dataclass
 from pathlib import Path
 
+from univs import vocabularies
 from univs.data.formats.json_files import read_json
 from univs.data.formats.label_videos import LabelledObject, LabelVideos, folder_names, object_ids_of, open_video
 from univs.errors import InputError
@@ -68,6 +69,7 @@ def open_viposeg(root: Path, split: str) -> LabelVideos:
     folder = root / split
     classes = read_json(folder / "obj_class.json", ())
     complete = folder / "Annotations_gt"
+    vocabulary = vocabularies.load("vipseg").names
     videos = []
     for name in folder_names(folder / "JPEGImages"):
         given = open_video(name, folder / "JPEGImages" / name, folder / "Annotations" / name, ())
@@ -78,15 +80,15 @@ def open_viposeg(root: Path, split: str) -> LabelVideos:
         objects = []
         for object_id, position in sorted(first_position.items()):
             category = classes.get(name, {}).get(str(object_id))
-            if category is None:
+            if category is None or not 0 <= int(category) < len(vocabulary):
                 raise InputError(
                     f"expected the class of object {object_id} of video {name!r} in {folder / 'obj_class.json'}, got "
-                    "none; take the file of this split"
+                    f"{category}; take the file of this split"
                 )
-            objects.append(LabelledObject(object_id, position, int(category)))
+            objects.append(LabelledObject(object_id, position, int(category), vocabulary[int(category)]))
         masks = (complete if complete.is_dir() else folder / "Annotations") / name
         videos.append(open_video(name, folder / "JPEGImages" / name, masks, objects))
-    return LabelVideos(f"viposeg-{split}", videos)
+    return LabelVideos(f"viposeg-{split}", videos, vocabulary)
 
 
 def kind_of(video: str, category_id: int) -> TargetKind:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
+from univs.data.formats.categories import read_categories
 from univs.data.formats.json_files import Json, read_json, understanding
-from univs.data.images import read_image
+from univs.data.images import read_ids, read_image
 from univs.data.sample import Picture
 
 
@@ -53,14 +53,14 @@ class VipSeg:
             self._fill(root, content)
 
     def _fill(self, root: Path, content: Json) -> None:
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        rows = {int(category["id"]): row for row, category in enumerate(categories)}
+        categories = read_categories(content)
         annotations = {str(each["video_id"]): each["annotations"] for each in content["annotations"]}
-        self.vocabulary = tuple(str(category["name"]) for category in categories)
-        self.category_ids = tuple(rows)
-        self.is_thing = tuple(bool(category["isthing"]) for category in categories)
+        self.vocabulary = categories.names
+        self.category_ids = categories.category_ids
+        self.is_thing = categories.is_thing
         self.videos = tuple(
-            _video(root, video, annotations.get(str(video["video_id"]), []), rows) for video in content["videos"]
+            _video(root, video, annotations.get(str(video["video_id"]), []), categories.rows)
+            for video in content["videos"]
         )
 
     def __len__(self) -> int:
@@ -72,9 +72,7 @@ class VipSeg:
 
     def read_ids(self, item_index: int, position: int) -> npt.NDArray[np.int64]:
         """Read the id map of a frame, int64 [H, W]; 0 is void."""
-        with Image.open(self.videos[item_index].map_paths[position]) as image:
-            colours = np.array(image.convert("RGB")).astype(np.int64)
-        return np.asarray(colours @ np.array([1, 256, 256 * 256], dtype=np.int64))
+        return read_ids(self.videos[item_index].map_paths[position])
 
     def read(self, item_index: int, position: int, /) -> Picture:
         """Read a frame and the segments of its video; crowds are left out."""

@@ -67,6 +67,7 @@ def _video(folder: Path, name: str, entry: Json, vocabulary: tuple[str, ...]) ->
             int(object_id),
             position_of.get(min(each["frames"]), 0),
             vocabulary.index(each["category"]) if "category" in each else UNKNOWN_CATEGORY,
+            each.get("category", ""),
         )
         for object_id, each in sorted(entry["objects"].items(), key=lambda item: int(item[0]))
     )
