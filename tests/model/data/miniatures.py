@@ -350,6 +350,12 @@ MINIATURES: dict[str, Callable[[Path], None]] = {
 }
 
 
+# Data sets on which nothing is evaluated.
+TRAINED_ON_ALONE = frozenset(
+    {"ade20k_instances", "ade20k_panoptic", "lvis", "own_videos", "refcoco", "refcoco_plus", "refcocog", "sa1b"}
+)
+
+
 def _encoded(number: int, frame: int) -> dict[str, Any] | None:
     """Encode an object as text; None where it does not show."""
     mask = label_map(frame) == number

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.model.data.miniatures import FRAMES, MINIATURES, label_map, write_labels
+from tests.model.data.miniatures import FRAMES, MINIATURES, TRAINED_ON_ALONE, label_map, write_labels
 from tests.model.inference.entities.streams import credulous, network, things
 
 from univs import rle
@@ -151,7 +151,7 @@ def test_names_and_expressions_are_read_by_the_text_encoder(tmp_path: Path, name
 
 def test_every_benchmark_can_be_predicted() -> None:
     """DAVIS 2016 has `univs eval`."""
-    assert {*predicted_benchmarks(), "davis2016"} == set(BENCHMARKS)
+    assert set(BENCHMARKS) - set(predicted_benchmarks()) == {"davis2016", *TRAINED_ON_ALONE}
 
 
 def test_objects_are_followed_from_the_frame_that_gives_them(tmp_path: Path) -> None:
