@@ -161,7 +161,7 @@ def _sample(
     rows = [scene.rows[index] for index in kept]
     texts = unambiguous([mirrored(text) for text in picture.texts] if is_flipped else picture.texts, ())
     names = [source.vocabulary[each] for each in picture.category_ids if each != UNKNOWN_CATEGORY]
-    has_all = len(scene.rows) < 2 * config.max_objects and len(kept) == len(_visible(scene.masks, 1))
+    has_all = len(scene.rows) < 2 * config.max_objects and len(kept) == len(_visible(scene.masks, config.min_pixels))
     return Sample(
         images=scene.images,
         frame_indices=torch.tensor(indices, dtype=torch.int64),

@@ -1,6 +1,6 @@
 """What a training step lost, part by part."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -40,6 +40,20 @@ class LossParts:
         """Average several, part by part."""
         assert reports, "there is no mean of nothing"
         return cls(*(torch.stack([getattr(parts, field.name) for parts in reports]).mean() for field in fields(cls)))
+
+    @classmethod
+    def sum(cls, reports: Sequence["LossParts"]) -> "LossParts":
+        """Add several up, part by part."""
+        assert reports, "there is no sum of nothing"
+        return cls(*(torch.stack([getattr(parts, field.name) for parts in reports]).sum() for field in fields(cls)))
+
+    def scaled(self, factor: Tensor | float) -> "LossParts":
+        """Multiply every part."""
+        return LossParts(*(getattr(self, field.name) * factor for field in fields(self)))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "LossParts":
+        """Apply a function to every part, without gradients."""
+        return LossParts(*(function(getattr(self, field.name).detach()) for field in fields(self)))
 
     def total(self, weights: LossWeights) -> Tensor:
         """Add the parts up, weighted: a scalar."""

@@ -7,6 +7,7 @@ encodings and a restored session is the same session:
     cell <= -2   a token off the object (a negative click) in cell -2 - cell.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,3 +62,25 @@ class ObjectTokens:
 
     foreground: VisualTokens
     background: VisualTokens
+
+
+def stack_tokens(parts: Sequence[VisualTokens]) -> VisualTokens:
+    """Stack tokens along a new first axis; at least one, all of one grid."""
+    return VisualTokens(
+        torch.stack([tokens.features for tokens in parts]),
+        torch.stack([tokens.cells for tokens in parts]),
+        torch.stack([tokens.frame_indices for tokens in parts]),
+        torch.stack([tokens.source_indices for tokens in parts]),
+        parts[0].grid_size,
+    )
+
+
+def join_tokens(parts: Sequence[VisualTokens], dim: int) -> VisualTokens:
+    """Concatenate tokens along an axis, counted from the front; at least one, all of one grid."""
+    return VisualTokens(
+        torch.cat([tokens.features for tokens in parts], dim=dim),
+        torch.cat([tokens.cells for tokens in parts], dim=dim),
+        torch.cat([tokens.frame_indices for tokens in parts], dim=dim),
+        torch.cat([tokens.source_indices for tokens in parts], dim=dim),
+        parts[0].grid_size,
+    )

@@ -76,6 +76,12 @@ def open_monitor(folder: Path, last_step: int) -> Iterator[Monitor]:
         monitor.close()
 
 
+@contextmanager
+def no_monitor() -> Iterator[None]:
+    """Record nothing: one of several processes does."""
+    yield None
+
+
 def _keep_lines_to(curve: Path, last_step: int) -> None:
     names = [field.name for field in fields(StepReport)]
     kept: list[list[str]] = []

@@ -1,0 +1,1 @@
+"""The paper's training stages: clips decoded whole, learnable and prompt queries side by side."""
