@@ -3,7 +3,7 @@
 `frame_index` counts the pictures that a decode from the start gives, in display order. Each pts is the
 decoder's own; in files whose muxer wrote them wrongly they repeat or step back. Rotation and mirroring of the
 display matrix are applied; non-square pixels are not stretched; a picture whose size differs from the first
-is scaled to it.
+is scaled to it. A still (PNG, JPEG, WebP) is a video of one frame; transparency in it is left out.
 
 Damage. Pictures that the decoder repairs by itself (a lost reference, a wrong slice) are given like others.
 Data that the decoder or the container refuses end the iteration with `DamagedVideoError` after the last good
@@ -33,7 +33,9 @@ from univs.errors import DamagedVideoError, InputError, NoFramesError, NotAVideo
 from univs.types import Frame
 
 # Playlists (HLS, DASH, concat) are left out on purpose: they make the reader open other files and hosts.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v"
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v,png_pipe"
+# Demuxers of stills that must be named (FFmpeg would see a numbered series of files): start, text at byte 8, demuxer.
+_STILLS = ((b"\xff\xd8\xff", b"", "jpeg_pipe"), (b"RIFF", b"WEBP", "webp_pipe"))
 BLOCK_BYTES = 64 * 2**20  # pixels that are kept for going backward
 _KEYFRAME_SPACING = 64  # remember at most one key frame in so many frames, so that memory stays small
 _REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) or upload it again"
@@ -50,6 +52,7 @@ class VideoInfo:
     rotation: int  # degrees clockwise that are applied: 0, 90, 180 or 270
     time_base: Fraction
     duration_s: float | None
+    is_still: bool = False  # one picture, without a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +113,16 @@ def open_video(path: Path | str, keyframes: tuple[KeyFrame, ...] = ()) -> "Video
         orientation = _orientation_of(first)
         width, height = first.width, first.height
         duration_s = _duration_s(container, stream)
+        is_still = container.format.name.endswith("_pipe")
         info = VideoInfo(
             width=height if orientation.is_transposed else width,
             height=width if orientation.is_transposed else height,
             num_frames=num_packets,
-            frame_rate=stream.average_rate or stream.guessed_rate,
+            frame_rate=None if is_still else stream.average_rate or stream.guessed_rate,
             rotation=orientation.degrees,
             time_base=stream.time_base or Fraction(1, av.time_base),
             duration_s=duration_s,
+            is_still=is_still,
         )
     return Video(path, info, orientation, keyframes)
 
@@ -259,13 +264,23 @@ def _open_container(path: Path) -> InputContainer:
     if not path.is_file():
         raise VideoNotFoundError(f"expected a video file at {path}, there is none; check the path")
     # "file:" keeps a name such as "concat:a|b" or "http:..." from being read as a protocol.
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    kind = _still_kind(path)
+    options = {"format_whitelist": kind or _CONTAINERS, "protocol_whitelist": "file"}
     try:
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="ignore")
+        return av.open(f"file:{path.absolute()}", format=kind, container_options=options, metadata_errors="ignore")
     except av.FFmpegError as error:
         raise NotAVideoError(
-            f"expected a video (mp4, mkv, webm, avi, ...) in {path.name}, got: {error.strerror}; {_REMEDY}"
+            f"expected a video (mp4, mkv, webm, avi, ...) or a picture (PNG, JPEG, WebP) in {path.name}, got: "
+            f"{error.strerror}; {_REMEDY}"
         ) from error
+
+
+def _still_kind(path: Path) -> str | None:
+    """Give the demuxer of a still that must be named to be used; None where FFmpeg finds the right one."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    found = (kind for first, second, kind in _STILLS if start.startswith(first) and start[8:].startswith(second))
+    return next(found, None)
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
