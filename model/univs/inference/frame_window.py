@@ -4,6 +4,7 @@ import torch
 
 from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions
+from univs.inference.shared_features import SharedFeatures
 from univs.inference.window import WindowFrame, join
 from univs.model import UniVS
 from univs.types import ClipFeatures, ClipWords, Frame
@@ -16,6 +17,7 @@ class FrameWindow:
         self._model = model
         self._length, self._stride = options.clip_length, options.clip_stride
         self._framing = framing
+        self.shared: SharedFeatures | None = None  # with other windows over the same video
         self.frames: list[WindowFrame] = []
         self.num_known = 0  # frames at the start of the window that were in a window before
         self.next_frame = 0
@@ -67,8 +69,15 @@ class FrameWindow:
     def _encode(self, frame: WindowFrame, words: ClipWords | None) -> ClipFeatures:
         if frame.features is None:
             assert frame.image is not None
-            images = self._framing.shrink(frame.image[None].to(self._model.device))
-            index = torch.tensor([[frame.index]], device=self._model.device)
-            frame.features = self._model.encode_frames(images[None], index, words)
+            shared = self.shared if words is None else None  # features with words are this window's own
+            known = None if shared is None else shared.find(frame.image, self._framing)
+            frame.features = known or self._compute(frame.index, frame.image, words)
+            if shared is not None and known is None:
+                shared.keep(frame.image, self._framing, frame.features)
             frame.image = None
         return frame.features
+
+    def _compute(self, frame_index: int, image: torch.Tensor, words: ClipWords | None) -> ClipFeatures:
+        images = self._framing.shrink(image[None].to(self._model.device))
+        index = torch.tensor([[frame_index]], device=self._model.device)
+        return self._model.encode_frames(images[None], index, words)

@@ -24,6 +24,7 @@ from univs.inference.judged_frame import judge_frame
 from univs.inference.memory_writing import write_window
 from univs.inference.options import InferenceOptions, Judge, paper
 from univs.inference.prompting import check_prompt
+from univs.inference.shared_features import SharedFeatures
 from univs.inference.stuff import StuffCategories, label_pixels
 from univs.inference.tracks import Track
 from univs.inference.video_memory import VideoMemory
@@ -140,6 +141,10 @@ class VideoSegmenter:
     def num_seen(self) -> int:
         """Count the frames so far that had a window, up to the number of looks remembered."""
         return self._num_seen
+
+    def share(self, features: SharedFeatures) -> None:
+        """Compute no features that another segmenter of this video has computed in the same step, and the reverse."""
+        self._window.shared = features
 
     def add_prompt(self, prompt: Prompt) -> None:
         """Take a prompt; it counts from its own frame on.
@@ -363,7 +368,7 @@ class VideoSegmenter:
             prior = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], self._memory.canvas.grid)[0]
             track.show(frame_index, prior, is_visible=bool(mask.any()))
         assert mask is not None, "a window was looked at before it is answered"
-        return mask_result(
+        result = mask_result(
             track,
             frame_index,
             mask,
@@ -371,3 +376,5 @@ class VideoSegmenter:
             presence=track.presence,
             state=track.state(frame_index, self.options.lost_after_frames),
         )
+        num_waiting = sum(len(prompts.get(track.object_id, ())) for prompts in self._pending.values())
+        return replace(result, revision=track.revision + num_waiting)

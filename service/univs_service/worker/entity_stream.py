@@ -6,6 +6,7 @@ Like prompts, configurations are effects: after a rewind they are taken before t
 from univs.inference.entities.options import Answer
 from univs.inference.entities.segmenter import EntitySegmenter
 from univs.inference.entities.vocabulary import EncodedVocabulary
+from univs.inference.shared_features import SharedFeatures
 from univs.types import Clip, Frame, FrameResult
 from univs.vocabularies import Vocabulary
 from univs_service.errors import InvalidInputError, ObjectTakenError, TooManyError
@@ -18,7 +19,13 @@ class EntityStream:
     """Look for entities while a task asks for them; rest while none does."""
 
     def __init__(
-        self, engine: CategoryEngine, memory: SessionMemory, frame_size: tuple[int, int], *, is_still: bool
+        self,
+        engine: CategoryEngine,
+        memory: SessionMemory,
+        frame_size: tuple[int, int],
+        shared: SharedFeatures,
+        *,
+        is_still: bool,
     ) -> None:
         """Look for nothing yet.
 
@@ -26,11 +33,13 @@ class EntityStream:
             engine: the network.
             memory: of the session; configurations are recorded in it.
             frame_size: (height, width) in pixels.
+            shared: features, with the segmenter of prompted objects.
             is_still: the video is one picture.
         """
         self._engine = engine
         self._memory = memory
         self._frame_size = frame_size
+        self._shared = shared
         self._is_still = is_still
         self._tasks: tuple[Task, ...] = ()
         self._answers: frozenset[Answer] = frozenset()
@@ -137,6 +146,7 @@ class EntityStream:
     def step(self, frame: Frame) -> list[FrameResult]:
         """Look at the next frame, a wanted one; give the answers it completes, of this frame or of earlier ones."""
         segmenter = self._opened(frame.index)
+        segmenter.share(self._shared)
         segmenter.reserved_ids = prompted_ids(self._memory.effects)
         found = segmenter.step(Clip((frame,)))
         self._memory.last_entity_id = max(self._memory.last_entity_id, segmenter.state.next_id - 1)

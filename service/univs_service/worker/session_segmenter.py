@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Self
 
+from univs.inference.shared_features import SharedFeatures
 from univs.types import Frame, FrameResult
 from univs.vocabularies import Vocabulary
 from univs_service.messages import Configure, Following, PromptIn, Task
@@ -19,6 +20,7 @@ class SessionSegmenter(PromptedSegmenter):
     """
 
     _entities: EntityStream
+    _shared: SharedFeatures
 
     @classmethod
     def begin_session(
@@ -32,7 +34,8 @@ class SessionSegmenter(PromptedSegmenter):
     ) -> Self:
         """Begin a video of (height, width) pixels, or a still."""
         opened = cls.open(engine, memory, frame_size, following)
-        opened._entities = EntityStream(engine.categories, memory, frame_size, is_still=is_still)
+        opened._shared = SharedFeatures()
+        opened._entities = EntityStream(engine.categories, memory, frame_size, opened._shared, is_still=is_still)
         return opened
 
     @classmethod
@@ -52,7 +55,10 @@ class SessionSegmenter(PromptedSegmenter):
             SnapshotError: when a state does not fit the weights.
         """
         restored = cls.restore(engine, memory, prompted, following)
-        restored._entities = EntityStream(engine.categories, memory, restored._frame_size, is_still=is_still)
+        restored._shared = SharedFeatures()
+        restored._entities = EntityStream(
+            engine.categories, memory, restored._frame_size, restored._shared, is_still=is_still
+        )
         restored._entities.restore(entities)
         return restored
 
@@ -124,6 +130,20 @@ class SessionSegmenter(PromptedSegmenter):
 
     def step(self, frame: Frame) -> list[FrameResult]:
         """Segment the next frame; give the results it completes."""
+        self._segmenter.share(self._shared)
+        try:
+            return self._step(frame)
+        finally:
+            self._shared.forget()
+
+    def finish(self) -> list[FrameResult]:
+        """Give the results that waited for frames which will not come."""
+        try:
+            return self._joined(super().finish(), self._entities.finish())
+        finally:
+            self._shared.forget()
+
+    def _step(self, frame: Frame) -> list[FrameResult]:
         memory = self._memory
         self._entities.take_due(frame.index)
         if self._entities.wants(frame.index):
@@ -135,10 +155,6 @@ class SessionSegmenter(PromptedSegmenter):
             return self._joined(super().step(frame), found)
         memory.next_frame, memory.has_stepped = frame.index + 1, True  # seen before the session was restored
         return self._joined([], found)
-
-    def finish(self) -> list[FrameResult]:
-        """Give the results that waited for frames which will not come."""
-        return self._joined(super().finish(), self._entities.finish())
 
     def skip(self, frame_index: int) -> None:
         """Leave out the next frame: it cannot be read."""

@@ -32,6 +32,7 @@ from univs.inference.entities.vocabulary import EncodedVocabulary
 from univs.inference.frame_window import FrameWindow
 from univs.inference.framing import Framing
 from univs.inference.options import Judge
+from univs.inference.shared_features import SharedFeatures
 from univs.inference.video_memory import VideoMemory
 from univs.inference.window import WindowFrame
 from univs.inference.words import words_of
@@ -123,6 +124,10 @@ class EntitySegmenter:
         if self.state.num_windows or len(self._window) or frame_index < self._window.next_frame:
             raise ValueError(f"can only skip forward before the first frame is given, from {self._window.next_frame}")
         self._window.next_frame = frame_index
+
+    def share(self, features: SharedFeatures) -> None:
+        """Compute no features that another segmenter of this video has computed in the same step, and the reverse."""
+        self._window.shared = features
 
     def forget_entities(self) -> None:
         """Follow nothing any more, as when nobody asks; ids of entities and segments go on counting.
