@@ -94,12 +94,13 @@ class Bench:
         fields: dict[str, Any],
     ) -> SessionSpec:
         given: dict[str, Any] = {"model": "tiny", "from_frame": 0, "to_frame": None, "auto_start": True} | fields
+        configure = fields.pop("configure", None)
         spec = SessionSpec(
             session_id=session_id, principal=PRINCIPAL, source=source, video=video,
             frame_width=SIZE[1], frame_height=SIZE[0], created_at=0.0,
             **given,
         )  # fmt: skip
-        self.gateway(lambda store: store.create_session(spec, prompts))
+        self.gateway(lambda store: store.create_session(spec, prompts, configure))
         return spec
 
     def send(self, spec: SessionSpec, *commands: Command) -> None:
