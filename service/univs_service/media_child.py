@@ -26,7 +26,9 @@ from PIL import Image
 REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) and upload it again"
 
 # Playlists are left out on purpose: they make the reader open other files and hosts.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v"
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v,png_pipe"
+# Demuxers of stills that must be named (FFmpeg would see a numbered series of files): start, text at byte 8, demuxer.
+_STILLS = ((b"\xff\xd8\xff", b"", "jpeg_pipe"), (b"RIFF", b"WEBP", "webp_pipe"))
 _JPEG_QUALITY = 92
 
 
@@ -40,6 +42,7 @@ class MediaInfo:
     frame_rate: str | None  # rational, "30000/1001"
     duration_s: float | None
     rotation: int  # degrees clockwise that are applied: 0, 90, 180 or 270
+    is_still: bool = False  # one picture, without a time
 
 
 class MediaError(Exception):
@@ -91,7 +94,8 @@ def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
         _check_size(first.width, first.height, max_frame_pixels)
         orientation = orientation_of(first)
         sides = (first.height, first.width) if orientation.is_transposed else (first.width, first.height)
-        rate = stream.average_rate or stream.guessed_rate
+        is_still = container.format.name.endswith("_pipe")
+        rate = None if is_still else stream.average_rate or stream.guessed_rate
         return MediaInfo(
             width=sides[0],
             height=sides[1],
@@ -99,6 +103,7 @@ def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
             frame_rate=f"{rate.numerator}/{rate.denominator}" if rate else None,
             duration_s=container.duration / av.time_base if container.duration else None,
             rotation=orientation.degrees,
+            is_still=is_still,
         )
 
 
@@ -135,10 +140,11 @@ def _to_jpeg(picture: VideoFrame) -> bytes:
 
 
 def _open(path: Path) -> InputContainer:
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    kind = _still_kind(path)
+    options = {"format_whitelist": kind or _CONTAINERS, "protocol_whitelist": "file"}
     try:
         # "file:" keeps a name from being read as a protocol.
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="ignore")
+        return av.open(f"file:{path.absolute()}", format=kind, container_options=options, metadata_errors="ignore")
     except av.FFmpegError as error:
         if _begins_like_a_video(path):
             raise MediaError(
@@ -147,9 +153,17 @@ def _open(path: Path) -> InputContainer:
             ) from error
         raise MediaError(
             "not_a_video",
-            f"expected a video file (MP4, MOV, Matroska, WebM, AVI, MPEG, GIF ...), but it cannot be opened: "
-            f"{error.strerror}; check that the upload is whole and is the video itself",
+            f"expected a video file (MP4, MOV, Matroska, WebM, AVI, MPEG, GIF ...) or a picture (PNG, JPEG, WebP), but "
+            f"it cannot be opened: {error.strerror}; check that the upload is whole and is the video itself",
         ) from error
+
+
+def _still_kind(path: Path) -> str | None:
+    """Give the demuxer of a still that must be named to be used; None where FFmpeg finds the right one."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    found = (kind for first, second, kind in _STILLS if start.startswith(first) and start[8:].startswith(second))
+    return next(found, None)
 
 
 def _begins_like_a_video(path: Path) -> bool:

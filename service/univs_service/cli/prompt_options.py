@@ -7,6 +7,7 @@ OBJECT is a whole number from 1, and 1 when left out (`OBJECT:`); FRAME is count
     --point 2:90,80,0       a click that says where object 2 is not; clicks on one object and frame count together
     --box 1:10,20,200,180   the rectangle around object 1: x0, y0, x1, y1
     --mask 3:cat.png@25     the pixels of object 3 in frame 25: a picture of the frame's size, black is outside
+    --scribble "5:10,20 30,40 60,45"    a stroke over object 5, at least two points
     --text 4:"a brown bear" object 4 in words
 """
 
@@ -17,7 +18,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from univs_service.client import box, mask, text
+from univs_service.client import box, mask, scribble, text
 from univs_service.client.prompts import new_prompt_id
 from univs_service.messages import PromptIn
 
@@ -30,7 +31,11 @@ class PromptSyntaxError(ValueError):
 
 
 def read_prompts(
-    points: Sequence[str], boxes: Sequence[str], masks: Sequence[str], texts: Sequence[str]
+    points: Sequence[str],
+    boxes: Sequence[str],
+    masks: Sequence[str],
+    texts: Sequence[str],
+    scribbles: Sequence[str] = (),
 ) -> list[PromptIn]:
     """Read the prompts of a command line, in the order of their frames.
 
@@ -42,6 +47,7 @@ def read_prompts(
         *(_read_box(option) for option in boxes),
         *(_read_mask(option) for option in masks),
         *(_read_text(option) for option in texts),
+        *(_read_scribble(option) for option in scribbles),
     ]
     taken: set[tuple[int, int]] = set()
     for prompt in prompts:
@@ -92,6 +98,16 @@ def _read_mask(option: str) -> PromptIn:
 def _read_text(option: str) -> PromptIn:
     object_id, value, frame_index = _split("--text", option, '4:"a brown bear"')
     return text(object_id, value, frame_index=frame_index)
+
+
+def _read_scribble(option: str) -> PromptIn:
+    object_id, value, frame_index = _split("--scribble", option, "5:10,20 30,40")
+    points = [
+        _numbers("--scribble", option, point.split(","), 2, "points x,y with spaces between") for point in value.split()
+    ]
+    if len(points) < 2:
+        raise PromptSyntaxError(f"--scribble takes at least two points, 5:10,20 30,40 for example, got {option!r}")
+    return scribble(object_id, *((x, y) for x, y in points), frame_index=frame_index)
 
 
 def _split(name: str, option: str, example: str) -> tuple[int, str, int]:

@@ -1,5 +1,6 @@
 """What `segment` and `demo` share: results into files with a progress bar, and the table at the end."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from univs_service.exports import ResultSink
 from univs_service.messages import FrameResultEvent
 
 UNTRAINED = "untrained"
+_MOST_LABELS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,10 @@ class Summary:
     num_frames: int
     elapsed_s: float  # from before the first frame to after the last, decoding and writing included
     object_ids: tuple[int, ...]
+    labels: tuple[str, ...]  # of entities and segments, those of most frames first
     weights: str
     warning: str | None  # why the video ended early
+    doubt: str | None = None  # why answers mean nothing, or little
 
 
 def write_results(
@@ -34,7 +38,8 @@ def write_results(
 ) -> Summary:
     """Hand every result to the sinks, and to `look`, as it comes."""
     watch = Stopwatch()
-    num_frames, object_ids, weights = 0, set[int](), "unknown"
+    num_frames, object_ids, weights, doubt = 0, set[int](), "unknown", None
+    labels = Counter[str]()
     with frame_progress(console, run.video.name, run.num_frames) as advance:
         for frame in run.frames():
             for sink in sinks:
@@ -43,9 +48,19 @@ def write_results(
                 look(frame.result)
             num_frames += 1
             object_ids.update(answer.object_id for answer in frame.result.objects)
-            weights = frame.result.weights
+            labels.update(_labels_of(frame.result))
+            weights, doubt = frame.result.weights, frame.result.warning or doubt
             advance()
-    return Summary(num_frames, watch.elapsed_s, tuple(sorted(object_ids)), weights, run.warning)
+    names = tuple(label for label, _ in labels.most_common())
+    return Summary(num_frames, watch.elapsed_s, tuple(sorted(object_ids)), names, weights, run.warning, doubt)
+
+
+def _labels_of(result: FrameResultEvent) -> set[str]:
+    """Name what the frame shows."""
+    labels = {answer.label for answer in result.objects if answer.label is not None and answer.area}
+    for found in (result.semantic, result.panoptic):
+        labels.update(segment.label for segment in (found.segments_info if found else ()) if segment.area)
+    return labels
 
 
 def print_summary(console: Console, summary: Summary, written: Sequence[Path]) -> None:
@@ -55,10 +70,16 @@ def print_summary(console: Console, summary: Summary, written: Sequence[Path]) -
     table.add_row("seconds", f"{summary.elapsed_s:.2f}")
     table.add_row("frames/s", f"{summary.num_frames / summary.elapsed_s:.2f}")
     table.add_row("objects", ", ".join(map(str, summary.object_ids)) or "none")
+    if summary.labels:
+        more = len(summary.labels) - _MOST_LABELS
+        names = [*summary.labels[:_MOST_LABELS], *([f"and {more} more"] if more > 0 else [])]
+        table.add_row("categories", ", ".join(names))
     table.add_row("weights", summary.weights)
     table.add_row("written to", "\n".join(map(str, written)))
     console.print(table)
     if summary.weights == UNTRAINED:
         console.print("weights: untrained. They are random values, so these masks mean nothing.", style="yellow")
+    elif summary.doubt is not None:
+        console.print(f"warning: {summary.doubt}", style="yellow", markup=False)
     if summary.warning is not None:
         console.print(f"warning: {summary.warning}", style="yellow", markup=False)

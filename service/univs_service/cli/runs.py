@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from univs_service.exports import VideoDescription
 from univs_service.exports.masks import Image
-from univs_service.messages import FrameError, FrameResultEvent, PromptIn, PromptRefused, RunDone
+from univs_service.messages import (
+    ConfigRefused,
+    Configure,
+    Following,
+    FrameError,
+    FrameResultEvent,
+    PromptIn,
+    PromptRefused,
+    RunDone,
+    Wish,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
     from univs.video import Video
     from univs_service.client import SyncEventStream
     from univs_service.worker.engine import Engine
+
+_NOTHING_ELSE = Wish()  # than to follow the prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +68,25 @@ class Run(AbstractContextManager["Run"], Protocol):
 class LocalRun(AbstractContextManager["Run"]):
     """Segment in this process, as a worker does; memory does not grow with the length of the video."""
 
-    def __init__(self, engine: "Engine", path: Path, prompts: Sequence[PromptIn], to_frame: int | None) -> None:
-        """Open the video and take the prompts.
+    def __init__(
+        self,
+        engine: "Engine",
+        path: Path,
+        prompts: Sequence[PromptIn],
+        to_frame: int | None,
+        wish: Wish = _NOTHING_ELSE,
+    ) -> None:
+        """Open the video, take the prompts and read the categories.
 
         Raises:
-            UniVSError: when one of these cannot be used.
+            UniVSError, ServiceError: when one of these cannot be used.
         """
         from univs.video import open_video
-        from univs_service.worker.convert import prompt_from_message, weights_label
+        from univs_service.worker.convert import weights_label
+        from univs_service.worker.memory import SessionMemory
+        from univs_service.worker.session_segmenter import SessionSegmenter
 
         self._open = ExitStack()
-        self._engine = engine
         self._video: Video = self._open.enter_context(open_video(path))
         info = self._video.info
         self.video = VideoDescription(
@@ -75,10 +95,14 @@ class LocalRun(AbstractContextManager["Run"]):
         self.num_frames = _fewer(info.num_frames, to_frame)
         self.warning: str | None = None
         self._weights = weights_label(engine.info)
-        size = (info.height, info.width)
-        self._segmenter = engine.open(size)
+        self._segmenter = SessionSegmenter.begin_session(
+            engine, SessionMemory(), (info.height, info.width), Following(), is_still=info.is_still
+        )
         for prompt in prompts:
-            self._segmenter.add_prompt(prompt_from_message(prompt, size))
+            self._segmenter.add_prompt(prompt)
+        if wish.tasks:
+            self._segmenter.configure(Configure(task=wish.task, vocabulary=wish.vocabulary))
+        self._segmenter.begin(0, is_correction=False)
 
     def frames(self) -> Iterator[SegmentedFrame]:
         """Decode, step and convert, one frame at a time; pictures wait for their results."""
@@ -90,17 +114,18 @@ class LocalRun(AbstractContextManager["Run"]):
                 if self.num_frames is not None and frame.index >= self.num_frames:
                     break
                 waiting[frame.index] = frame
-                for result in self._engine.step(self._segmenter, frame):
+                for result in self._segmenter.step(frame):
                     yield self._segmented(result, waiting.pop(result.frame_index))
         except DamagedVideoError as error:
             self.warning = str(error)
-        for result in self._engine.finish(self._segmenter):
+        for result in self._segmenter.finish():
             yield self._segmented(result, waiting.pop(result.frame_index))
 
     def _segmented(self, result: "FrameResult", frame: "Frame") -> SegmentedFrame:
         from univs_service.worker.convert import result_to_event
 
-        return SegmentedFrame(result_to_event(result, 1, self._weights), _pixels(frame))
+        words, warning = self._segmenter.words, self._segmenter.warning
+        return SegmentedFrame(result_to_event(result, 1, self._weights, words, warning), _pixels(frame))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -116,6 +141,7 @@ class ServiceRun(AbstractContextManager["Run"]):
         url: str,
         path: Path,
         prompts: Sequence[PromptIn],
+        wish: Wish = _NOTHING_ELSE,
         *,
         model: str | None,
         to_frame: int | None,
@@ -137,7 +163,9 @@ class ServiceRun(AbstractContextManager["Run"]):
             client = opening.enter_context(UniVSClient(url))
             with upload_progress(console, path.name) as progress:
                 video = client.upload(path, progress)
-            session = client.create_session(video, prompts, model=model, to_frame=to_frame)
+            session = client.create_session(
+                video, prompts, task=wish.task, vocabulary=wish.vocabulary, model=model, to_frame=to_frame
+            )
             opening.callback(client.delete, session)
             self._events: SyncEventStream = opening.enter_context(client.stream(session))
             self._open = opening.pop_all()
@@ -159,7 +187,7 @@ class ServiceRun(AbstractContextManager["Run"]):
                     case FrameResultEvent():
                         image = None if pictures is None else pictures.read(event.frame_index)
                         yield SegmentedFrame(event, image)
-                    case PromptRefused(problem=problem):
+                    case PromptRefused(problem=problem) | ConfigRefused(problem=problem):
                         raise ProblemError(problem)
                     case FrameError(problem=problem):
                         self.warning = problem.detail

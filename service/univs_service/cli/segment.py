@@ -1,4 +1,4 @@
-"""`univs segment`: masks of one video file."""
+"""`univs segment`: masks of one video file, or of a still."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +9,22 @@ if TYPE_CHECKING:
     from univs_service.cli.runs import Run
     from univs_service.exports import ExportFormat
 
+_STILLS = (".png", ".jpg", ".jpeg", ".webp")
+
 
 def segment(
-    video: Annotated[Path, typer.Argument(help="Any file that FFmpeg decodes.", metavar="VIDEO")],
+    video: Annotated[Path, typer.Argument(help="Any video that FFmpeg decodes; PNG, JPEG, WebP.", metavar="VIDEO")],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="vis, vss, vps: find categories; vos, pvos, refvos: follow prompts.", metavar="TASK"),
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="Categories to find, things.", metavar='"person, dog"')] = None,
+    stuff: Annotated[
+        str | None, typer.Option(help="Categories to find that are not counted.", metavar='"sky, road"')
+    ] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="The categories of a data set: coco, vipseg ...; docs/vocabularies.md.")
+    ] = None,
     point: Annotated[
         list[str] | None, typer.Option(help="A click, x,y; with ,0 a click off the object.", metavar="OBJECT:X,Y")
     ] = None,
@@ -21,12 +34,19 @@ def segment(
     mask: Annotated[
         list[str] | None, typer.Option(help="An object's pixels; black is outside.", metavar="OBJECT:FILE.png")
     ] = None,
+    scribble: Annotated[
+        list[str] | None, typer.Option(help="A stroke over an object.", metavar='"OBJECT:X,Y X,Y ..."')
+    ] = None,
     text: Annotated[
         list[str] | None, typer.Option(help="An object in words, where the weights can.", metavar="OBJECT:WORDS")
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="FILE.mp4 (overlay), FILE.json (RLE), a folder (indexed PNG) ..."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="FILE.mp4 (overlay), FILE.png (last frame), FILE.json (RLE), a folder (indexed PNG) ...",
+        ),
     ] = None,
     format_: Annotated[
         str | None,
@@ -55,25 +75,27 @@ def segment(
     ] = None,
     to_frame: Annotated[int | None, typer.Option(min=0, help="Last frame, inclusive; the end when left out.")] = None,
 ) -> None:
-    """Follow objects through a video.
+    """Follow objects through a video, or find everything of some categories.
 
     A prompt is OBJECT:VALUE@FRAME: the object's number (1 when left out), where it is, and the
     frame from which it counts (0 when left out). Coordinates are pixels of the displayed frame,
     origin top-left. Options repeat; clicks on one object and frame count together.
 
     univs segment dog.mp4 --box 1:40,60,200,300 --point 2:320,80 --mask 3:cat.png@25 -o out.mp4
+    univs segment street.jpg --task vps --vocabulary coco_panoptic -o street_masks.png
     """
     from univs_service.cli.failures import reported
-    from univs_service.cli.prompt_options import PromptSyntaxError, read_prompts
+    from univs_service.cli.prompt_options import read_prompts
+    from univs_service.cli.task_options import check_prompts, read_wish
     from univs_service.exports import VideoDescription, open_export, read_format, read_names
 
     with reported():
-        prompts = read_prompts(point or [], box or [], mask or [], text or [])
-        if not prompts:
-            raise PromptSyntaxError("expected at least one prompt, got none: add, for example, --box 1:40,60,200,300")
+        prompts = read_prompts(point or [], box or [], mask or [], text or [], scribble or [])
+        wish = read_wish(task or [], names, stuff, vocabulary)
+        check_prompts(wish, prompts)
         kind = None if format_ is None else read_format(format_)
         target = output or _default_name(video, kind)
-        names = read_names(name or [])
+        called = read_names(name or [])
         unknown = VideoDescription(name=video.name, width=0, height=0, frame_rate=None)
         needs_image = open_export(target, unknown, kind).needs_image  # a wrong suffix is told before any work
 
@@ -84,18 +106,21 @@ def segment(
 
         console = Console(stderr=True)
         if url is None:
-            run: Run = LocalRun(load_engine(model, device, threads, short_side), video, prompts, to_frame)
+            run: Run = LocalRun(load_engine(model, device, threads, short_side), video, prompts, to_frame, wish)
         else:
             run = ServiceRun(
-                url, video, prompts, model=model, to_frame=to_frame, needs_image=needs_image, console=console
+                url, video, prompts, wish, model=model, to_frame=to_frame, needs_image=needs_image, console=console
             )
-        with run, open_export(target, run.video, kind, names=names) as sink:
+        with run, open_export(target, run.video, kind, names=called) as sink:
             summary = write_results(run, [sink], console)
         print_summary(console, summary, [target])
 
 
 def _default_name(video: Path, kind: "ExportFormat | None") -> Path:
-    """Name the output after the video: an overlay, or what was asked for."""
+    """Name the output after the video: a film, of a still a picture, or what was asked for."""
     from univs_service.exports import ExportFormat, info_of
 
-    return Path(f"{video.stem}_masks{info_of(kind or ExportFormat.OVERLAY).suffix}")
+    is_still = video.suffix.lower() in _STILLS
+    return Path(
+        f"{video.stem}_masks{info_of(kind or (ExportFormat.PICTURE if is_still else ExportFormat.OVERLAY)).suffix}"
+    )

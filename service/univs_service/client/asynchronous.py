@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -17,6 +18,7 @@ from univs_service.client.errors import ConnectionLostError, ProblemError, raise
 from univs_service.client.stream import EventStream
 from univs_service.client.wire import read_message
 from univs_service.messages import (
+    Configure,
     ErrorMessage,
     Limits,
     Pong,
@@ -28,9 +30,11 @@ from univs_service.messages import (
     Session,
     SessionIn,
     StreamEvent,
+    Tasks,
     Video,
     VideoIn,
     VideoSource,
+    Vocabulary,
 )
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -99,6 +103,8 @@ class AsyncUniVSClient:
         source: Video | PushSource | RtspSource | Path | str,
         prompts: Sequence[PromptIn] = (),
         *,
+        task: Tasks | None = None,
+        vocabulary: Vocabulary | None = None,
         model: str | None = None,
         from_frame: int = 0,
         to_frame: int | None = None,
@@ -110,6 +116,8 @@ class AsyncUniVSClient:
             source: a stored video or its id, a path (uploaded first), a `PushSource` for frames to push, or an
                 `RtspSource` for a camera.
             prompts: see `univs_service.client.prompts` for short ways to write them.
+            task: what is asked for, one or several; following the prompts when left out.
+            vocabulary: for vis, vss and vps: the name of a vocabulary, or names of categories.
             model: name of the weights; the service's default when left out.
             from_frame: where to start.
             to_frame: last frame, inclusive; the end when left out.
@@ -121,6 +129,8 @@ class AsyncUniVSClient:
             source = source.video_id
         body = SessionIn(
             source=VideoSource(video_id=source) if isinstance(source, str) else source,
+            task=task,
+            vocabulary=vocabulary,
             model=model,
             prompts=list(prompts),
             from_frame=from_frame,
@@ -140,6 +150,21 @@ class AsyncUniVSClient:
         body = prompt.model_dump_json(exclude_none=True)
         has_id = prompt.prompt_id is not None
         await self._request("POST", f"{_path(session)}/prompts", content=body, retry=has_id)
+
+    async def configure(
+        self, session: Session | str, task: Tasks | None = None, vocabulary: Vocabulary | None = None
+    ) -> str:
+        """Ask for other tasks, or look for more categories; give the id that the stream's `config.applied` will bear.
+
+        Args:
+            session: that runs, or waits for its start.
+            task: instead of what was asked for; left out, that stays.
+            vocabulary: names to look for besides those that are looked for.
+        """
+        wish = Configure(task=task, vocabulary=vocabulary, config_id=uuid4().hex)
+        body = wish.model_dump_json(exclude={"type"}, exclude_none=True)
+        await self._request("POST", f"{_path(session)}/config", content=body, retry=True)
+        return str(wish.config_id)
 
     async def remove_object(self, session: Session | str, object_id: int) -> None:
         """Forget an object from the next step on; the others are not touched."""

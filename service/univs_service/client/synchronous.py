@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient, Progress
 from univs_service.client.stream import EventStream
-from univs_service.messages import Limits, PromptIn, PushSource, RtspSource, Session, StreamEvent, Video
+from univs_service.messages import (
+    Limits,
+    PromptIn,
+    PushSource,
+    RtspSource,
+    Session,
+    StreamEvent,
+    Tasks,
+    Video,
+    Vocabulary,
+)
 
 
 class UniVSClient:
@@ -49,6 +59,8 @@ class UniVSClient:
         source: Video | PushSource | RtspSource | Path | str,
         prompts: Sequence[PromptIn] = (),
         *,
+        task: Tasks | None = None,
+        vocabulary: Vocabulary | None = None,
         model: str | None = None,
         from_frame: int = 0,
         to_frame: int | None = None,
@@ -60,6 +72,8 @@ class UniVSClient:
                 self._client.create_session,
                 source,
                 prompts,
+                task=task,
+                vocabulary=vocabulary,
                 model=model,
                 from_frame=from_frame,
                 to_frame=to_frame,
@@ -74,6 +88,10 @@ class UniVSClient:
     def add_prompt(self, session: Session | str, prompt: PromptIn) -> None:
         """Add a prompt."""
         self._portal.call(self._client.add_prompt, session, prompt)
+
+    def configure(self, session: Session | str, task: Tasks | None = None, vocabulary: Vocabulary | None = None) -> str:
+        """Ask for other tasks, or look for more categories; give the id of `config.applied`."""
+        return self._portal.call(self._client.configure, session, task, vocabulary)
 
     def remove_object(self, session: Session | str, object_id: int) -> None:
         """Forget an object from the next step on."""
@@ -176,6 +194,10 @@ class SyncEventStream:
     def add_prompt(self, prompt: PromptIn) -> None:
         """Add a prompt over this socket."""
         self._portal.call(self._stream.add_prompt, prompt)
+
+    def configure(self, task: Tasks | None = None, vocabulary: Vocabulary | None = None) -> str:
+        """Ask for other tasks over this socket, or for more categories; give the id of `config.applied`."""
+        return self._portal.call(self._stream.configure, task, vocabulary)
 
     def close(self) -> None:
         """Close the socket; the session goes on without it."""

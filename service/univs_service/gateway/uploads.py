@@ -177,6 +177,7 @@ async def _look_into(gateway: Gateway, path: Path, video_id: str) -> Video:
         frame_rate=info.frame_rate,
         duration_s=info.duration_s,
         rotation=info.rotation,
+        is_still=info.is_still,
         created_at=time.time(),
     )
 
