@@ -6,14 +6,13 @@ therefore a snapshot follows the commands before their consequences are publishe
 themselves: there the order of the log says everything.
 """
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Literal
 
-from univs.errors import DamagedVideoError, InputError, UnknownObjectError
+from univs.errors import DamagedVideoError, VideoError
 from univs.types import FrameResult
-from univs_service.errors import BadFrameError, InvalidInputError, PromptOutOfRangeError, WorkerFailedError
+from univs_service.errors import BadFrameError
 from univs_service.messages import (
     AddPrompt,
     CameraBack,
@@ -24,121 +23,33 @@ from univs_service.messages import (
     DropFrame,
     InputEnd,
     Problem,
-    PromptIn,
     Propagate,
     PushFrame,
     RefuseFrame,
     RemoveObject,
-    RtspSource,
     SessionStatus,
 )
-from univs_service.metrics import WorkerMetrics
-from univs_service.settings import Settings
-from univs_service.store import paths
-from univs_service.store.records import Claim, Snapshot
-from univs_service.store.worker_store import WorkerStore
+from univs_service.store.records import Snapshot
 from univs_service.worker import convert
-from univs_service.worker.camera import Camera
-from univs_service.worker.engine import Engine
-from univs_service.worker.event_log import EventLog
-from univs_service.worker.inbox import Inbox, Received
-from univs_service.worker.memory import Run, SessionMemory, prompts_of
-from univs_service.worker.result_times import ResultTimes
-from univs_service.worker.session_events import Ending, RunReason, SessionEvents
-from univs_service.worker.session_frames import SessionFrames
-from univs_service.worker.session_segmenter import SessionSegmenter
-from univs_service.worker.spool import Spool
-
-logger = logging.getLogger(__name__)
+from univs_service.worker.backward_runs import revised
+from univs_service.worker.held_session import HeldSession
+from univs_service.worker.inbox import Received
+from univs_service.worker.memory import BackwardRun, Run, prompts_of
+from univs_service.worker.session_events import Ending, RunReason
 
 _SKIPS_A_SNAPSHOT = 256  # frames without a result cost little to repeat, but their commands fill the log
 
 
-class LiveSession:
+class LiveSession(HeldSession):
     """Run one session. After a failure of the store, the same calls go on where they stopped."""
-
-    def __init__(
-        self, claim: Claim, engine: Engine, store: WorkerStore, settings: Settings, metrics: WorkerMetrics
-    ) -> None:
-        """Read what the last owner left; `open` comes next."""
-        self.claim = claim
-        self.session_id = claim.lease.session_id
-        self.is_over = False
-        self._engine = engine
-        self._store = store
-        self._settings = settings
-        self._metrics = metrics
-        self._snapshot = store.read_snapshot(self.session_id)
-        spool = Spool(paths.results_file(settings.data_dir, self.session_id), claim.state.last_seq)
-        self._spool = spool
-        self._events = EventLog(
-            store,
-            claim.lease,
-            spool,
-            last_seq=self._snapshot.seq if self._snapshot else 0,
-            published_seq=claim.state.last_seq,
-        )
-        self._say = SessionEvents(self._events, metrics)
-        self._memory = SessionMemory()
-        frame_size = (claim.spec.frame_height, claim.spec.frame_width)
-        self._is_still = claim.spec.video is not None and claim.spec.video.is_still
-        self._segmenter = SessionSegmenter.begin_session(
-            engine, self._memory, frame_size, claim.spec.following, is_still=self._is_still
-        )
-        self._inbox = Inbox(store, self.session_id, self._memory.log_id)
-        self._frames: SessionFrames | None = None
-        self._is_pushed = claim.spec.video is None  # by its client, or from a camera
-        source = claim.spec.source
-        self._camera = Camera(claim, source, store, settings) if isinstance(source, RtspSource) else None
-        self._is_snapshot_due = False
-        self._frames_since_snapshot = self._skips_since_snapshot = 0
-        self._ending: Ending | None = None
-        self._idle_since_s = time.monotonic()
-        self._result_times = ResultTimes(metrics)
-
-    def open(self) -> None:
-        """Open the video and the segmenter, where the last owner's snapshot says.
-
-        Raises:
-            WorkerFailedError: when workers die of this session again and again.
-            VideoError: when the video cannot be read.
-            SnapshotError: when the snapshot is of other weights.
-        """
-        if self.claim.state.takeovers > self._settings.max_takeovers:
-            raise WorkerFailedError(
-                f"expected this session to go on, but {self._settings.max_takeovers} workers ended while they ran it; "
-                "try another video, or a smaller one"
-            )
-        if self._snapshot is not None:
-            self._memory, prompted, entities = SessionMemory.unpack(self._snapshot.data)
-            self._segmenter = SessionSegmenter.resume_session(
-                self._engine, self._memory, prompted, entities, self.claim.spec.following, is_still=self._is_still
-            )
-            self._events.write_again([line.encode() for line in self._memory.unpublished])
-        self._inbox = Inbox(self._store, self.session_id, self._memory.log_id)
-        self._frames = SessionFrames(self._settings.data_dir, self.claim.spec, self._memory)
 
     # --- what the loop asks ----------------------------------------------------------------------------------
 
     @property
-    def log_id(self) -> str:
-        """The last command that was read."""
-        return self._inbox.read_to
-
-    @property
-    def num_objects(self) -> int:
-        """Objects with prompts, and entities that are followed."""
-        return self._segmenter.num_objects
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of memory that the objects use."""
-        return self._segmenter.num_bytes
-
-    @property
     def is_runnable(self) -> bool:
         """Whether there is a frame to run, and nothing that must be stored first."""
-        if self.is_over or not self._is_settled or self._memory.run is None:
+        memory = self._memory
+        if self.is_over or not self._is_settled or (memory.run is None and memory.backward is None):
             return False
         return not self._is_pushed or bool(self._memory.pushed) or self._memory.is_input_ended
 
@@ -146,10 +57,6 @@ class LiveSession:
     def is_failing(self) -> bool:
         """Whether the session ends because something went wrong."""
         return self._ending is not None and self._ending.status is SessionStatus.FAILED
-
-    @property
-    def _first_unanswered(self) -> int:
-        return self._segmenter.first_waiting_frame
 
     @property
     def _is_settled(self) -> bool:
@@ -192,7 +99,8 @@ class LiveSession:
             self._idle_since_s = time.monotonic()
         if self._camera is not None and self._memory.run is not None:
             self._camera.start(is_lost=self._memory.is_input_lost)
-        self._end_if_idle()
+        if self._ending is None:
+            self._go_on()
 
     def _may_consume(self) -> bool:
         """Whether the next command's place among the frames has come."""
@@ -210,8 +118,8 @@ class LiveSession:
                 self._configure(item.command)
             case RemoveObject(object_id=object_id):
                 self._remove_object(object_id)
-            case Propagate(from_frame=from_frame, to_frame=to_frame):
-                self._propagate(from_frame, to_frame)
+            case Propagate():
+                self._propagate(item.command)
             case PushFrame() | RefuseFrame() | DropFrame() as arrived:
                 self._memory.pushed.append(arrived)
             case CameraLost(problem=problem):
@@ -227,68 +135,15 @@ class LiveSession:
             case CloseSession():
                 self._end("closed")
 
-    def _add_prompt(self, prompt: PromptIn) -> None:
-        is_correction = self._segmenter.is_past(prompt.frame_index)
-        try:
-            if is_correction and self._is_pushed:
-                raise PromptOutOfRangeError(
-                    f"expected a prompt for frame {self._memory.next_frame} or later, got frame {prompt.frame_index}: "
-                    "pushed frames cannot be gone back to; prompt a frame that is still to come"
-                )
-            revision = self._segmenter.add_prompt(prompt)
-        except (InputError, InvalidInputError) as error:
-            self._say.refused(prompt, convert.problem_of(error))
-            return
-        self._say.applied(prompt, revision)
-        if is_correction:
-            run = self._memory.run
-            unanswered = max(self._first_unanswered, run.first_frame if run else 0)
-            first_frame = min(prompt.frame_index, unanswered)
-            self._start_run(first_frame, run.to_frame if run else None, is_correction=True)
-
-    def _configure(self, command: Configure) -> None:
-        segmenter, memory = self._segmenter, self._memory
-        try:
-            segmenter.configure(command)
-        except (InputError, InvalidInputError) as error:
-            self._say.config_refused(command.config_id, convert.problem_of(error))
-            return
-        frame_index = max(memory.next_frame, 0 if memory.has_stepped else self.claim.spec.from_frame)
-        num_names = 0 if segmenter.words is None else len(segmenter.words)
-        self._say.config_applied(command.config_id, frame_index, segmenter.tasks, num_names, segmenter.warning)
-
-    def _remove_object(self, object_id: int) -> None:
-        try:
-            self._segmenter.remove_object(object_id)
-        except UnknownObjectError as error:  # it is gone: what was asked for is so already
-            logger.info("object unknown", extra={"session_id": self.session_id, "reason": str(error)})
-
-    def _propagate(self, from_frame: int | None, to_frame: int | None) -> None:
-        memory = self._memory
-        if memory.run is not None and (from_frame is None or self._is_pushed):
-            memory.run.to_frame = None if to_frame is None else max(to_frame, memory.next_frame - 1)  # what was seen
-            return
-        stands_at = memory.next_frame if memory.has_stepped else self.claim.spec.from_frame
-        first_frame = stands_at if from_frame is None or self._is_pushed else from_frame
-        self._start_run(first_frame, to_frame, is_correction=False)
-
-    def _start_run(self, first_frame: int, to_frame: int | None, *, is_correction: bool) -> None:
-        memory = self._memory
-        if memory.run is not None:
-            self._say.run_done(memory.run, "superseded", self._first_unanswered)
-        memory.last_run_id += 1
-        self._segmenter.begin(first_frame, is_correction=is_correction)
-        memory.run = Run(run_id=memory.last_run_id, first_frame=first_frame, to_frame=to_frame)
-
     # --- run -------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Run one frame and publish what it gives."""
         run = self._memory.run
-        assert run is not None, "step() of a session that is not runnable"
         started_s = time.monotonic()
-        num_results = 0
-        if run.to_frame is not None and self._memory.next_frame > run.to_frame:
+        if run is None:
+            num_results = self._run_backward()
+        elif run.to_frame is not None and self._memory.next_frame > run.to_frame:
             num_results = self._end_run(run, "to_frame")
         else:
             num_results = self._run_frame(run)
@@ -329,7 +184,7 @@ class LiveSession:
         for prompt in self._segmenter.take_postponed():
             self._say.applied(prompt, self._segmenter.revision_of(prompt.object_id))
         with self._metrics.stage_seconds.labels("model").time():
-            results = self._segmenter.step(frame)
+            results = self._segmenter.step(frame, self._frames.peek() if self._engine.looks_ahead else None)
         self._frames_since_snapshot += 1
         return self._write_results(run, results)
 
@@ -345,8 +200,40 @@ class LiveSession:
         weights, words = convert.weights_label(self._engine.info), self._segmenter.words
         wanted = [result for result in results if result.frame_index >= run.first_frame]
         for result in wanted:
-            self._events.write(convert.result_to_event(result, run.run_id, weights, words, self._segmenter.warning))
+            revised = self._revised(result)
+            self._events.write(convert.result_to_event(revised, run.run_id, weights, words, self._segmenter.warning))
         return len(wanted)
+
+    def _run_backward(self) -> int:
+        """Run the next frame of the run towards the beginning; count the results it gives."""
+        run = self._memory.backward
+        assert run is not None, "step() of a session that is not runnable"
+        if run.next_frame < run.request.to_frame:
+            return self._end_backward(run, "end" if run.request.to_frame == 0 else "to_frame")
+        try:
+            with self._metrics.stage_seconds.labels("model").time():
+                results = self._backward.step()
+        except VideoError as error:
+            problem = convert.problem_of(error)
+            num_results = self._write_backward(run, self._backward.finish())
+            failed = min(run.request.first_frame, run.next_frame)
+            self._say.frame_error(run, failed, problem)
+            self._say.backward_done(run, "damaged", failed)
+            self._say.closed("damaged")
+            self._ending = Ending(SessionStatus.FAILED, problem)
+            return num_results
+        self._frames_since_snapshot += 1
+        return self._write_backward(run, results)
+
+    def _write_backward(self, run: BackwardRun, results: Sequence[FrameResult]) -> int:
+        weights = convert.weights_label(self._engine.info)
+        for result in results:
+            event = convert.result_to_event(self._revised(result), run.run_id, weights)
+            self._events.write(event.model_copy(update={"direction": "backward"}))
+        return len(results)
+
+    def _revised(self, result: FrameResult) -> FrameResult:
+        return revised(result, prompts_of(self._memory.effects))
 
     # --- end -------------------------------------------------------------------------------------------------
 
@@ -359,14 +246,6 @@ class LiveSession:
         self._say.failed(problem)
         self._say.closed("failed")
         self._ending = Ending(SessionStatus.FAILED, problem)
-
-    def close(self) -> None:
-        """Close files; the session itself goes on elsewhere, or has ended."""
-        self._spool.close()
-        if self._camera is not None:
-            self._camera.close()
-        if self._frames is not None:
-            self._frames.close()
 
     def hand_over(self) -> None:
         """Save everything so that another worker can go on at once."""
@@ -387,7 +266,9 @@ class LiveSession:
         num_results = self._write_results(run, self._segmenter.finish())
         if reason in {"end", "source_lost"}:
             self._say.refused_beyond_the_end(prompts_of(self._memory.effects), self._memory.next_frame)
-        if self.claim.spec.auto_start or self._is_pushed:
+        if reason == "end":
+            self._backward.forget_beyond(self._memory.next_frame)
+        if self._is_pushed or (self.claim.spec.auto_start and not self._memory.backward_waiting):
             self._end(reason)
             return num_results
         self._say.run_done(run, reason, self._memory.next_frame)
@@ -395,6 +276,27 @@ class LiveSession:
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
         return num_results
+
+    def _end_backward(self, run: BackwardRun, reason: RunReason) -> int:
+        """End the run towards the beginning; count the results that had waited for frames above its last."""
+        if self._inbox.has_more:
+            return 0
+        num_results = self._write_backward(run, self._backward.finish())
+        self._say.backward_done(run, reason, run.request.to_frame - 1)
+        self._is_snapshot_due = True
+        self._idle_since_s = time.monotonic()
+        return num_results
+
+    def _go_on(self) -> None:
+        """Between two runs: begin the next one that waits; else end a session that nobody steers, or that is idle."""
+        memory = self._memory
+        if self._is_pushed or memory.run is not None or memory.backward is not None or not memory.last_run_id:
+            return
+        if not self._begin_backward():
+            if self.claim.spec.auto_start:
+                self._end("end")
+            else:
+                self._end_if_idle()
 
     def _break_off(self, run: Run, problem: Problem) -> int:
         num_results = self._write_results(run, self._segmenter.finish())
@@ -408,6 +310,8 @@ class LiveSession:
         self._drop_pushed(reason, self._first_unanswered)
         if self._memory.run is not None and reason != "idle":
             self._say.run_done(self._memory.run, reason, self._first_unanswered)
+        if self._memory.backward is not None and reason != "idle":
+            self._say.backward_done(self._memory.backward, reason, self._backward.first_unanswered)
         self._say.closed(reason)
         self._is_snapshot_due = False
         status = {"closed": SessionStatus.CLOSED, "source_lost": SessionStatus.FAILED}.get(reason, SessionStatus.DONE)
@@ -415,9 +319,7 @@ class LiveSession:
 
     def _end_if_idle(self) -> None:
         """End a file session whose client has said nothing since its last run; the gateway ends the other kinds."""
-        memory = self._memory
-        is_waiting = not self._is_pushed and memory.run is None and memory.last_run_id > 0
-        if is_waiting and time.monotonic() - self._idle_since_s > self._settings.session_ttl_s:
+        if time.monotonic() - self._idle_since_s > self._settings.session_ttl_s:
             self._end("idle")
 
     def _drop_pushed(self, reason: str, first_frame: int) -> None:
@@ -432,6 +334,7 @@ class LiveSession:
         lines = self._events.unpublished
         self._memory.unpublished = [line.decode() for line in lines]
         with self._metrics.stage_seconds.labels("snapshot").time():
+            self._backward.save()
             data = self._segmenter.save()
             self._store.save_snapshot(
                 self.claim.lease,

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from univs.types import FrameResult
 from univs_service.messages import AddPrompt, Configure, FrameCommand, Problem, PromptIn, PushFrame, RemoveObject
@@ -58,10 +58,13 @@ class BackwardRequest(BaseModel):
 class BackwardRun(BaseModel):
     """The run towards the beginning that goes on."""
 
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
     run_id: int
     request: BackwardRequest
     next_frame: int  # that the segmenter has not seen; goes down
     prompts: list[PromptIn]  # those that were there when it began
+    state: bytes = b""  # of its segmenter, in a snapshot
 
 
 class SessionMemory(BaseModel):

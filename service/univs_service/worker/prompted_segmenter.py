@@ -75,6 +75,7 @@ class PromptedSegmenter:
                 prompt_from_message(prompt, self._frame_size)
             )
             memory.insert(Effect(at_frame=prompt.frame_index, command=AddPrompt(prompt=prompt)))
+            memory.num_effective += 1  # until the next `begin` nothing changes for frames to come
         else:
             self._take_due(memory.next_frame)
             self._give(prompt)
@@ -115,10 +116,15 @@ class PromptedSegmenter:
         memory.next_frame = min([first_frame, *prompted])  # objects that were removed later have their say until then
         self._segmenter.skip_to(memory.next_frame)
 
-    def step(self, frame: Frame) -> list[FrameResult]:
-        """Segment the next frame, after everything that was to be taken before it; give the results it completes."""
+    def step(self, frame: Frame, coming: Frame | None = None) -> list[FrameResult]:
+        """Segment the next frame, after everything that was to be taken before it; give the results it completes.
+
+        Args:
+            frame: the next one.
+            coming: the one after it, if it is there already; it will be answered sooner.
+        """
         self._take_due(frame.index)
-        results = self._engine.step(self._segmenter, frame)
+        results = self._engine.step(self._segmenter, frame, coming)
         self._memory.next_frame = frame.index + 1
         self._memory.has_stepped = True
         return results

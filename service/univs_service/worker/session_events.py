@@ -12,6 +12,7 @@ from univs_service.messages import (
     FrameError,
     InputBack,
     InputLost,
+    ObjectRemoved,
     Problem,
     PromptApplied,
     PromptIn,
@@ -24,7 +25,7 @@ from univs_service.messages import (
 )
 from univs_service.metrics import WorkerMetrics
 from univs_service.worker.event_log import UNNUMBERED, EventLog
-from univs_service.worker.memory import Run
+from univs_service.worker.memory import BackwardRun, Run
 
 RunReason: TypeAlias = Literal["end", "to_frame", "closed", "damaged", "superseded", "source_lost"]
 
@@ -91,7 +92,7 @@ class SessionEvents:
                 )
                 self.refused(prompt, error.to_problem())
 
-    def frame_error(self, run: Run, frame_index: int, problem: Problem) -> None:
+    def frame_error(self, run: Run | BackwardRun, frame_index: int, problem: Problem) -> None:
         """A frame could not be segmented."""
         self._metrics.frames.labels("error").inc()
         self.log.write(FrameError(seq=UNNUMBERED, run_id=run.run_id, frame_index=frame_index, problem=problem))
@@ -105,6 +106,17 @@ class SessionEvents:
         """A run ends before `next_frame`."""
         num_frames = max(0, next_frame - run.first_frame)
         self.log.write(RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames))
+
+    def backward_done(self, run: BackwardRun, reason: RunReason, first_unanswered: int) -> None:
+        """A run towards the beginning ends; `first_unanswered` would have been its next frame."""
+        num_frames = max(0, run.request.first_frame - first_unanswered)
+        self.log.write(
+            RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames, direction="backward")
+        )
+
+    def removed(self, object_id: int, frame_index: int) -> None:
+        """An object is gone from a frame on."""
+        self.log.write(ObjectRemoved(seq=UNNUMBERED, object_id=object_id, frame_index=frame_index))
 
     def input_lost(self, problem: Problem) -> None:
         """The camera is away; the session waits for it."""
