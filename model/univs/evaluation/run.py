@@ -2,11 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage  # type: ignore[import-untyped]
 from torch import Tensor
 
-from univs.data.formats.davis import Davis2016
+from univs.data.sample import Picture
 from univs.evaluation.strips import ClipStrip
 from univs.evaluation.trackers import TrackerFactory
 from univs.evaluation.vos import ClipScore, Mask, score_clip, scored_frames
@@ -22,6 +22,37 @@ from univs.types import BoxPrompt, MaskPrompt, PointPrompt, VisualPrompt
 
 _OBJECT_ID = 1
 _RED_PALETTE = (0, 0, 0, 128, 0, 0)  # entries 0 and 1, as DAVIS draws them
+
+
+class NamedClip(Protocol):
+    """A clip, as far as it has a name and files."""
+
+    @property
+    def name(self) -> str:
+        """Name of the clip."""
+        ...
+
+    @property
+    def image_paths(self) -> tuple[Path, ...]:
+        """Files of its frames, in order."""
+        ...
+
+
+class ClipSource(Protocol):
+    """Videos of one object each, which shows in the first frame: DAVIS 2016, or objects of other videos."""
+
+    @property
+    def clips(self) -> Sequence[NamedClip]:
+        """The videos."""
+        ...
+
+    def num_frames(self, item_index: int, /) -> int:
+        """Count the frames of a video."""
+        ...
+
+    def read(self, item_index: int, position: int, /) -> Picture:
+        """Read one frame and the mask of its object."""
+        ...
 
 
 class PromptChoice(StrEnum):
@@ -56,7 +87,7 @@ class VosReport:
 
 
 def evaluate_vos(
-    source: Davis2016,
+    source: ClipSource,
     tracker: TrackerFactory,
     prompt: PromptChoice,
     png_folder: Path | None = None,
@@ -144,7 +175,7 @@ class _Stopwatch:
 
 
 def _follow(
-    source: Davis2016, item_index: int, tracker: TrackerFactory, prompt: PromptChoice, stopwatch: _Stopwatch
+    source: ClipSource, item_index: int, tracker: TrackerFactory, prompt: PromptChoice, stopwatch: _Stopwatch
 ) -> Iterator[tuple[int, Tensor, Mask, Mask]]:
     """Give position, picture, predicted and true mask of every frame of a clip, as its mask is known."""
     follower = tracker()

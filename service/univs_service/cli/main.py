@@ -21,7 +21,7 @@ from univs_service.cli.publish import publish
 from univs_service.cli.score import score
 from univs_service.cli.segment import segment
 from univs_service.cli.serve import serve
-from univs_service.cli.train import train
+from univs_service.cli.training import training
 from univs_service.cli.weights import weights
 from univs_service.cli.worker import worker
 
@@ -49,11 +49,12 @@ def _root(
     """Take the options of `univs` itself."""
 
 
-for _command in (serve, gateway, worker, segment, demo, train, predict, score, doctor):
+for _command in (serve, gateway, worker, segment, demo, predict, score, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
+app.add_typer(training, name="train")
 weights.command()(publish)
 app.add_typer(weights, name="weights")
 

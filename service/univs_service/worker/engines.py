@@ -29,6 +29,7 @@ class Engines:
     def __init__(self, default: Engine, settings: Settings) -> None:
         """Begin with the network that the worker loaded at its start; it stays."""
         self.default = default
+        self._default_info = default.model_info
         self._settings = settings
         self._default_names = {default.info.name, settings.model}
         taken = self._default_names | {path.stem for path in weights.files()}
@@ -45,8 +46,7 @@ class Engines:
         """
         self._offers = self._folder.offers()
         self.models = self._described()
-        default = self.default.model_info.weights
-        names = dict.fromkeys(self._default_names, default)
+        names = dict.fromkeys(self._default_names, self._default_info.weights)
         has_room = self._has_room(in_use) or any(not _is_among(one.engine, in_use) for one in self._loaded.values())
         for name, offer in self._offers.items():
             if has_room or self._current(offer) is not None:
@@ -100,7 +100,7 @@ class Engines:
             offer.model_info.model_copy(update={"is_loaded": self._current(offer) is not None})
             for offer in self._offers.values()
         ]
-        return (self.default.model_info, *others)
+        return (self._default_info, *others)
 
 
 def _is_among(engine: Engine, engines: Sequence[Engine]) -> bool:

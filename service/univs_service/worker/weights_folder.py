@@ -72,10 +72,11 @@ class WeightsFolder:
             return stamp, None
         try:
             model, info = weights.outline(path)
+            classes = weights.load_classes(path) if info.is_trained else None
         except (WeightsError, OSError) as error:
             logger.warning("weights left out", extra={"path": str(path), "reason": str(error)})
             return stamp, None
-        described = Engine(model, info).model_info
+        described = Engine(model, info, classes=classes).model_info
         named = described.weights.model_copy(update={"name": name})
         return stamp, Offer(name, path, stamp, described.model_copy(update={"name": name, "weights": named}))
 
