@@ -216,7 +216,7 @@ class UnsupportedPromptError(InvalidInputError):
 
 
 class UnknownModelError(InvalidInputError):
-    """No running worker has loaded weights of this name. `/v1/models` lists those there are."""
+    """No running worker offers weights of this name, or it could not load them. `/v1/models` lists those there are."""
 
     code, title = "unknown_model", "No such model"
 

@@ -124,8 +124,8 @@ def _choose_model(wanted: str | None, models: list[ModelInfo], default: str) -> 
         return default if default in names or not names else names[0]
     if names and wanted not in names:
         raise UnknownModelError(
-            f"expected a model that a worker has loaded ({', '.join(names)}), got {wanted!r}; "
-            "choose one of these, or leave `model` out"
+            f"expected a model that a worker offers ({', '.join(names)}), got {wanted!r}; choose one of these, leave "
+            "`model` out, or put its file into the service's folder of weights"
         )
     return wanted
 
