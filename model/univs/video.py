@@ -27,6 +27,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL import Image
 from torch import Tensor
 
 from univs.errors import DamagedVideoError, InputError, NoFramesError, NotAVideoError, VideoNotFoundError
@@ -36,6 +37,17 @@ from univs.types import Frame
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v,png_pipe"
 # Demuxers of stills that must be named (FFmpeg would see a numbered series of files): start, text at byte 8, demuxer.
 _STILLS = ((b"\xff\xd8\xff", b"", "jpeg_pipe"), (b"RIFF", b"WEBP", "webp_pipe"))
+_EXIF_ORIENTATION = 0x0112
+# How pixels that bear this value of the EXIF tag become upright: swapped axes, mirrored in x, mirrored in y.
+_EXIF_TURNS = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
 BLOCK_BYTES = 64 * 2**20  # pixels that are kept for going backward
 _KEYFRAME_SPACING = 64  # remember at most one key frame in so many frames, so that memory stays small
 _REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) or upload it again"
@@ -110,14 +122,14 @@ def open_video(path: Path | str, keyframes: tuple[KeyFrame, ...] = ()) -> "Video
             ) from error
         if first is None:
             raise NoFramesError(f"expected at least one picture in {path.name}, got none; {_REMEDY}")
-        orientation = _orientation_of(first)
+        is_still = container.format.name.endswith("_pipe")
+        orientation = _orientation_of_still(path) if is_still else _orientation_of(first)
         width, height = first.width, first.height
         duration_s = _duration_s(container, stream)
-        is_still = container.format.name.endswith("_pipe")
         info = VideoInfo(
             width=height if orientation.is_transposed else width,
             height=width if orientation.is_transposed else height,
-            num_frames=num_packets,
+            num_frames=1 if is_still else num_packets,  # a photograph may bring a smaller copy of itself
             frame_rate=None if is_still else stream.average_rate or stream.guessed_rate,
             rotation=orientation.degrees,
             time_base=stream.time_base or Fraction(1, av.time_base),
@@ -209,6 +221,8 @@ class Video:
                     end_s = _end_s(picture)
                     if index >= start_index:
                         yield self._to_frame(index, picture)
+                    if self.info.is_still:
+                        return
             except av.FFmpegError as error:
                 raise self._damaged(index, f"the data after it cannot be decoded ({error.strerror})") from error
             missing_s = _missing_s(container, stream, end_s)
@@ -355,6 +369,16 @@ def _orientation_of(picture: VideoFrame) -> _Orientation:
     if abs(b) > abs(a):
         return _Orientation(is_transposed=True, flips_x=c < 0, flips_y=b < 0)
     return _Orientation(flips_x=a < 0, flips_y=d < 0)
+
+
+def _orientation_of_still(path: Path) -> _Orientation:
+    """Read the EXIF tag, of which PyAV tells the turn, but not whether the picture is mirrored."""
+    try:
+        with Image.open(path) as header:
+            tag = header.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        tag = 1  # FFmpeg reads it, and nothing in it says how it was held
+    return _Orientation(*_EXIF_TURNS.get(tag, (False, False, False)))
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:

@@ -29,6 +29,17 @@ REMEDY = "re-encode it (ffmpeg -i FILE -c:v libx264 NEW.mp4) and upload it again
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,gif,apng,ivf,h264,hevc,m4v,png_pipe"
 # Demuxers of stills that must be named (FFmpeg would see a numbered series of files): start, text at byte 8, demuxer.
 _STILLS = ((b"\xff\xd8\xff", b"", "jpeg_pipe"), (b"RIFF", b"WEBP", "webp_pipe"))
+_EXIF_ORIENTATION = 0x0112
+# How pixels that bear this value of the EXIF tag become upright: swapped axes, mirrored in x, mirrored in y.
+_EXIF_TURNS = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
 _JPEG_QUALITY = 92
 
 
@@ -92,14 +103,14 @@ def probe(path: Path, max_frame_pixels: int) -> MediaInfo:
         if first is None:
             raise MediaError("damaged_video", f"expected {num_packets} frames, but not one can be decoded; {REMEDY}")
         _check_size(first.width, first.height, max_frame_pixels)
-        orientation = orientation_of(first)
+        is_still = _is_still(container)
+        orientation = _orientation_of_still(path) if is_still else orientation_of(first)
         sides = (first.height, first.width) if orientation.is_transposed else (first.width, first.height)
-        is_still = container.format.name.endswith("_pipe")
         rate = None if is_still else stream.average_rate or stream.guessed_rate
         return MediaInfo(
             width=sides[0],
             height=sides[1],
-            num_frames=num_packets,
+            num_frames=1 if is_still else num_packets,  # a photograph may bring a smaller copy of itself
             frame_rate=f"{rate.numerator}/{rate.denominator}" if rate else None,
             duration_s=container.duration / av.time_base if container.duration else None,
             rotation=orientation.degrees,
@@ -113,12 +124,11 @@ def write_frames(path: Path, first_index: int, output: BinaryIO) -> None:
     Decodes from the start, so that frames count exactly as the worker counts them. Stands still while nobody reads.
     """
     index = -1
-    with _open(path) as container:
-        for index, picture in enumerate(_pictures(container, _video_stream(container))):
-            if index >= first_index:
-                jpeg = _to_jpeg(picture)
-                output.write(len(jpeg).to_bytes(4, "big") + jpeg)
-                output.flush()
+    for index, (picture, orientation) in enumerate(_displayed(path)):
+        if index >= first_index:
+            jpeg = _to_jpeg(orientation.apply(to_rgb(picture)))
+            output.write(len(jpeg).to_bytes(4, "big") + jpeg)
+            output.flush()
     if index < first_index:
         raise MediaError(
             "unknown_frame",
@@ -128,14 +138,23 @@ def write_frames(path: Path, first_index: int, output: BinaryIO) -> None:
 
 def pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Give the frames as they are displayed: uint8 [H, W, 3], RGB."""
+    for picture, orientation in _displayed(path):
+        yield orientation.apply(to_rgb(picture))
+
+
+def _displayed(path: Path) -> Iterator[tuple[VideoFrame, Orientation]]:
+    """Give the frames as they are stored, and how each becomes upright."""
     with _open(path) as container:
+        still = _orientation_of_still(path) if _is_still(container) else None
         for picture in _pictures(container, _video_stream(container)):
-            yield orientation_of(picture).apply(to_rgb(picture))
+            yield picture, still or orientation_of(picture)
+            if still is not None:
+                return
 
 
-def _to_jpeg(picture: VideoFrame) -> bytes:
+def _to_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     file = BytesIO()
-    Image.fromarray(orientation_of(picture).apply(to_rgb(picture))).save(file, format="JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(pixels).save(file, format="JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
 
 
@@ -164,6 +183,20 @@ def _still_kind(path: Path) -> str | None:
         start = file.read(12)
     found = (kind for first, second, kind in _STILLS if start.startswith(first) and start[8:].startswith(second))
     return next(found, None)
+
+
+def _is_still(container: InputContainer) -> bool:
+    return container.format.name.endswith("_pipe")
+
+
+def _orientation_of_still(path: Path) -> Orientation:
+    """Read the EXIF tag, of which PyAV tells the turn, but not whether the picture is mirrored."""
+    try:
+        with Image.open(path) as header:
+            tag = header.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        tag = 1  # FFmpeg reads it, and nothing in it says how it was held
+    return Orientation(*_EXIF_TURNS.get(tag, (False, False, False)))
 
 
 def _begins_like_a_video(path: Path) -> bool:

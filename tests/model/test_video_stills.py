@@ -1,10 +1,11 @@
 """A still is a video of one frame."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from univs.errors import VideoError
 from univs.video import open_video
@@ -43,6 +44,30 @@ def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
         (frame,) = video.frames()
         assert (video.info.width, video.info.height, video.info.rotation) == (48, 64, 90)
     assert frame.image[:, :10, -8:].float().mean() > 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_and_mirrored_pictures_come_out_as_they_are_shown(tmp_path: Path, kind: str, orientation: int) -> None:
+    corners = np.zeros((32, 48, 3), dtype=np.uint8)
+    corners[:16, :24], corners[:16, 24:], corners[16:, :24] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "picture"
+    Image.fromarray(corners).save(path, format=kind, exif=exif, lossless=True, quality=95)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB")).astype(int)
+    with open_video(path) as video:
+        (frame,) = video.frames()
+        assert (video.info.height, video.info.width) == shown.shape[:2]
+    assert np.abs(frame.image.permute(1, 2, 0).numpy().astype(int) - shown).mean() < 8
+
+
+def test_a_second_picture_in_a_photograph_is_no_second_frame(tmp_path: Path) -> None:
+    file = BytesIO()
+    Image.new("RGB", (64, 48), (200, 100, 50)).save(file, format="JPEG")
+    (tmp_path / "two.jpg").write_bytes(file.getvalue() * 2)
+    with open_video(tmp_path / "two.jpg") as video:
+        assert (video.info.num_frames, [frame.index for frame in video.frames()]) == (1, [0])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from univs_service.client.errors import (
 from univs_service.client.wire import SUBPROTOCOL, ServerMessage, read_message, write_frame
 from univs_service.messages import (
     Ack,
+    Configure,
     ErrorMessage,
     FrameDropped,
     FrameError,
@@ -43,6 +45,8 @@ from univs_service.messages import (
     SessionClosed,
     SessionFailed,
     StreamEvent,
+    Tasks,
+    Vocabulary,
 )
 
 MAX_MESSAGE_BYTES = 64 * 2**20
@@ -139,6 +143,13 @@ class EventStream:
         """Add a prompt over this socket; `prompt.applied` says from which frame on it counts."""
         await self._connected()
         await self._send(PromptAdd(type="prompt.add", **prompt.model_dump(exclude_none=True)))
+
+    async def configure(self, task: Tasks | None = None, vocabulary: Vocabulary | None = None) -> str:
+        """Ask for other tasks over this socket, or for more categories; give the id that `config.applied` will bear."""
+        wish = Configure(task=task, vocabulary=vocabulary, config_id=uuid4().hex)
+        await self._connected()
+        await self._send(wish)
+        return str(wish.config_id)
 
     async def aclose(self) -> None:
         """Close the socket; the session goes on without it."""
