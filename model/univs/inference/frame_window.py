@@ -1,8 +1,9 @@
 """A window over the frames of a video: what has come, what was looked at before, and what has left."""
 
-import torch
+from torch import Tensor
 
 from univs.inference.framing import Framing
+from univs.inference.look_ahead import LookAhead, see
 from univs.inference.options import InferenceOptions
 from univs.inference.shared_features import SharedFeatures
 from univs.inference.window import WindowFrame, join
@@ -17,6 +18,7 @@ class FrameWindow:
         self._model = model
         self._length, self._stride = options.clip_length, options.clip_stride
         self._framing = framing
+        self._ahead = LookAhead(model, framing)
         self.shared: SharedFeatures | None = None  # with other windows over the same video
         self.frames: list[WindowFrame] = []
         self.num_known = 0  # frames at the start of the window that were in a window before
@@ -49,6 +51,10 @@ class FrameWindow:
         self.frames.append(WindowFrame(frame.index, frame.pts, frame.time_base, frame.image))
         self.next_frame += 1
 
+    def expect(self, frame: Frame) -> None:
+        """Begin to look at a frame that is about to be received, without words."""
+        self._ahead.begin(frame.image, frame.index)
+
     def features(self, words: ClipWords | None = None) -> ClipFeatures:
         """Look at the frames that were not looked at yet, with words if the network listens to some, and give all."""
         return join([self._encode(frame, words) for frame in self.frames])
@@ -77,7 +83,6 @@ class FrameWindow:
             frame.image = None
         return frame.features
 
-    def _compute(self, frame_index: int, image: torch.Tensor, words: ClipWords | None) -> ClipFeatures:
-        images = self._framing.shrink(image[None].to(self._model.device))
-        index = torch.tensor([[frame_index]], device=self._model.device)
-        return self._model.encode_frames(images[None], index, words)
+    def _compute(self, frame_index: int, image: Tensor, words: ClipWords | None) -> ClipFeatures:
+        early = self._ahead.take(image) if words is None else None
+        return early or see(self._model, self._framing, image, frame_index, words)

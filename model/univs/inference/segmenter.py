@@ -37,6 +37,7 @@ from univs.types import (
     CategoryPrompt,
     Clip,
     ClipFeatures,
+    Frame,
     FrameResult,
     MaskPrompt,
     MaskResult,
@@ -64,12 +65,7 @@ class VideoSegmenter:
     ) -> None:
         self.model = model
         self.options = options or paper()
-        if stuff is not None and self.options.judge is not Judge.COMPETITION:
-            raise ValueError(
-                f"stuff competes for pixels with the other objects, got judge {self.options.judge.value!r}: "
-                "choose judge=Judge.COMPETITION"
-            )
-        self._stuff = stuff
+        self.stuff = stuff
         self.framing = Framing.fit(frame_size, self.options.short_side_px, self.options.long_side_max_px)
         self._memory = VideoMemory.open(model, self.options, self.framing)
         self._tracks: dict[int, Track] = {}
@@ -83,6 +79,20 @@ class VideoSegmenter:
     def pool(self) -> MemoryPool:
         """Give the tokens that are remembered of the objects."""
         return self._memory.pool
+
+    @property
+    def stuff(self) -> StuffCategories | None:
+        """Say which of the objects are stuff; set it anew when more of them are prompted."""
+        return self._stuff
+
+    @stuff.setter
+    def stuff(self, stuff: StuffCategories | None) -> None:
+        if stuff is not None and self.options.judge is not Judge.COMPETITION:
+            raise ValueError(
+                f"stuff competes for pixels with the other objects, got judge {self.options.judge.value!r}: "
+                "choose judge=Judge.COMPETITION"
+            )
+        self._stuff = stuff
 
     @property
     def next_frame(self) -> int:
@@ -208,6 +218,14 @@ class VideoSegmenter:
                 self._look()
                 results += self._answer(self.options.clip_stride)
         return results
+
+    def look_ahead(self, frame: Frame) -> None:
+        """Begin to look at the frame after the next one, on another thread, while `step` decodes the next one.
+
+        Call it just before `step`. It changes no result; it pays where a CPU has cores to spare (`univs.cores`).
+        """
+        if self._tracks or any(prompts for index, prompts in self._pending.items() if index <= frame.index):
+            self._window.expect(frame)
 
     @torch.inference_mode()
     def finish(self) -> list[FrameResult]:

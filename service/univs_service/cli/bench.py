@@ -118,18 +118,19 @@ def _print_speeds(machine: "Machine", speeds: "list[Speed]", peak: dict[int, flo
     row("parameters", *(f"{s.num_parameters / 1e6:.2f} M" for s in speeds))
     row("video, objects", *(f"{s.size[0]}x{s.size[1]}, {s.num_objects}" for s in speeds))
     row("network sees", *(f"{s.padded_size[0]}x{s.padded_size[1]}" for s in speeds))
-    row("threads, device", *(f"{s.threads}, {s.device}" for s in speeds))
+    row("threads, device", *(f"{'2 x ' if s.looks_ahead else ''}{s.threads}, {s.device}" for s in speeds))
     row("frames (warm-up left out)", *(f"{s.num_frames} ({s.num_warmups})" for s in speeds))
     row("seconds", *(f"{s.elapsed_s:.2f}" for s in speeds))
     row("frames/s", *(f"{s.frames_per_s:.2f}" for s in speeds))
     row("ms per frame p50 / p95", *(f"{s.p50_s * 1e3:.1f} / {s.p95_s * 1e3:.1f}" for s in speeds))
+    row("ms of a frame alone", *(f"{s.alone_s * 1e3:.1f}" for s in speeds))
     for stage in dict.fromkeys(stage for s in speeds for stage in s.stages_s):
         row(f"  {stage}, ms", *(f"{s.stages_s.get(stage, 0.0) * 1e3:.1f}" for s in speeds))
     table.add_section()
     for part in speeds[0].split_s:
         row(
             f"{part}, ms (share)",
-            *(f"{s.split_s[part] * 1e3:.1f} ({s.split_s[part] * s.frames_per_s:.0%})" for s in speeds),
+            *(f"{s.split_s[part] * 1e3:.1f} ({s.split_s[part] / s.alone_s:.0%})" for s in speeds),
         )
     table.add_section()
     row("resident memory, MiB", *(f"{s.resident_bytes / _MEBIBYTE:.0f}" for s in speeds))

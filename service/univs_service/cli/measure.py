@@ -52,10 +52,12 @@ class Speed:
     threads: int
     device: str
     elapsed_s: float  # of the frames that count
-    frames_per_s: float
+    frames_per_s: float  # as a worker runs a stored video: the next frame is looked at early where cores allow
     p50_s: float  # of one frame, all stages
     p95_s: float
-    stages_s: dict[str, float]  # mean seconds of one frame; they add up to 1 / frames_per_s
+    looks_ahead: bool
+    alone_s: float  # mean seconds of one frame when none is looked at early, as with frames that come one by one
+    stages_s: dict[str, float]  # of the same; they add up to alone_s
     split_s: dict[str, float]  # the same in four: backbone, pixel decoder, mask decoder with readout, rest
     resident_bytes: int  # of the process after the last frame
     session_bytes: int  # that the session keeps between frames
@@ -86,46 +88,21 @@ def write_video(path: Path, size: tuple[int, int], num_frames: int) -> None:
 
 
 def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: int) -> Speed:
-    """Run a video once, one frame a step, and take the time of its stages.
+    """Run a video twice: as a worker runs it, and frame by frame for the time of each stage.
 
     Stages: `decode` (file to RGB), the parts of the network, `message` (masks to the event's text), and `rest of
     step`: resizing, sampling tokens, memory, run-length encoding.
     """
-    with open_video(path) as video:
-        size = (video.info.height, video.info.width)
-        segmenter = _prompted(engine, size, num_objects)
-        is_cuda = segmenter.model.device.type == "cuda"
-        stages: dict[str, list[float]] = defaultdict(list)
-        totals: list[float] = []
-        frames = video.frames()
-        with timed_modules(segmenter.model, is_cuda) as inner_s:
-            while True:
-                start = time.perf_counter()
-                frame = next(frames, None)
-                if frame is None:
-                    break
-                decoded = time.perf_counter()
-                inner_s.clear()
-                results = engine.step(segmenter, frame)
-                _wait_for_device(is_cuda)
-                stepped = time.perf_counter()
-                for result in results:
-                    result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
-                end = time.perf_counter()
-                totals.append(end - start)
-                stages["decode"].append(decoded - start)
-                for name, seconds in inner_s.items():
-                    stages[name].append(seconds)
-                stages["rest of step"].append(stepped - decoded - sum(inner_s.values()))
-                stages["message"].append(end - stepped)
+    segmenter, totals = _run_as_served(engine, path, num_objects)
     counted = sorted(totals[num_warmups:])
     assert counted, "the video is longer than the warm-up"
+    stages = _time_stages(engine, path, num_objects)
     stages_s = {name: sum(seconds[num_warmups:]) / len(counted) for name, seconds in stages.items()}
     return Speed(
         model=segmenter.model.config.name,
         weights=weights_label(engine.info),
         num_parameters=segmenter.model.num_parameters,
-        size=size,
+        size=segmenter.framing.frame,
         padded_size=segmenter.framing.padded,
         num_objects=num_objects,
         num_frames=len(counted),
@@ -136,11 +113,60 @@ def measure_speed(engine: Engine, path: Path, *, num_objects: int, num_warmups: 
         frames_per_s=len(counted) / sum(counted),
         p50_s=counted[len(counted) // 2],
         p95_s=counted[min(len(counted) - 1, int(0.95 * len(counted)))],
+        looks_ahead=engine.looks_ahead,
+        alone_s=sum(stages_s.values()),
         stages_s=stages_s,
         split_s=_split(stages_s),
         resident_bytes=resident_bytes(),
         session_bytes=segmenter.num_bytes,
     )
+
+
+def _run_as_served(engine: Engine, path: Path, num_objects: int) -> tuple[VideoSegmenter, list[float]]:
+    """Run a video to its end; give the segmenter and the seconds from each frame's answer to the next one's."""
+    with open_video(path) as video:
+        segmenter = _prompted(engine, (video.info.height, video.info.width), num_objects)
+        is_cuda = segmenter.model.device.type == "cuda"
+        totals: list[float] = []
+        start = time.perf_counter()
+        frames = video.frames()
+        frame = next(frames, None)
+        while frame is not None:
+            coming = next(frames, None)
+            for result in engine.step(segmenter, frame, coming):
+                result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
+            _wait_for_device(is_cuda)
+            end = time.perf_counter()
+            totals.append(end - start)
+            start, frame = end, coming
+    return segmenter, totals
+
+
+def _time_stages(engine: Engine, path: Path, num_objects: int) -> dict[str, list[float]]:
+    """Run a video one frame after the other; give the seconds of each stage of each frame."""
+    stages: dict[str, list[float]] = defaultdict(list)
+    with open_video(path) as video:
+        segmenter = _prompted(engine, (video.info.height, video.info.width), num_objects)
+        is_cuda = segmenter.model.device.type == "cuda"
+        frames = video.frames()
+        with timed_modules(segmenter.model, is_cuda) as inner_s:
+            while True:
+                start = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None:
+                    return stages
+                decoded = time.perf_counter()
+                inner_s.clear()
+                results = engine.step(segmenter, frame)
+                _wait_for_device(is_cuda)
+                stepped = time.perf_counter()
+                for result in results:
+                    result_to_event(result, 1, weights_label(engine.info)).model_dump_json()
+                stages["decode"].append(decoded - start)
+                for name, seconds in inner_s.items():
+                    stages[name].append(seconds)
+                stages["rest of step"].append(stepped - decoded - sum(inner_s.values()))
+                stages["message"].append(time.perf_counter() - stepped)
 
 
 def measure_memory(engine: Engine, path: Path, *, num_objects: int, sample_at: tuple[int, ...]) -> list[MemorySample]:

@@ -110,11 +110,11 @@ class LocalRun(AbstractContextManager["Run"]):
 
         waiting: dict[int, Frame] = {}
         try:
-            for frame in self._video.frames():
+            for frame, coming in _with_the_next(self._video.frames()):
                 if self.num_frames is not None and frame.index >= self.num_frames:
                     break
                 waiting[frame.index] = frame
-                for result in self._segmenter.step(frame):
+                for result in self._segmenter.step(frame, coming):
                     yield self._segmented(result, waiting.pop(result.frame_index))
         except DamagedVideoError as error:
             self.warning = str(error)
@@ -131,6 +131,21 @@ class LocalRun(AbstractContextManager["Run"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+
+def _with_the_next(frames: "Iterator[Frame]") -> "Iterator[tuple[Frame, Frame | None]]":
+    """Pair each frame with the one after it; a file that breaks off gives its last frame before it says so."""
+    from univs.errors import DamagedVideoError
+
+    frame = next(frames, None)
+    while frame is not None:
+        try:
+            coming = next(frames, None)
+        except DamagedVideoError:
+            yield frame, None
+            raise
+        yield frame, coming
+        frame = coming
 
 
 class ServiceRun(AbstractContextManager["Run"]):

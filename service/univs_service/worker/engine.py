@@ -8,6 +8,7 @@ from typing import Self
 import torch
 
 from univs.companions import ClassVectors
+from univs.cores import keep_freed_memory, share_cores
 from univs.inference import snapshot
 from univs.inference.entities.options import EntityOptions
 from univs.inference.options import InferenceOptions, Isolation, options_for
@@ -53,6 +54,7 @@ class Engine:
             entity_options: how entities are found; as the weights say when left out.
         """
         self.info = info
+        self.looks_ahead = False  # whether a frame is looked at while the one before it is decoded
         self._model = model.eval()
         self._is_trained_for_text = QueryKind.EXPRESSION in info.trained_for
         if model.text_encoder is not None and not self._is_trained_for_text:
@@ -67,8 +69,8 @@ class Engine:
         Raises:
             WeightsError: when there are none, or they do not fit.
         """
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        keep_freed_memory()
+        looks_ahead = share_cores(settings.threads) and torch.device(settings.device).type == "cpu"
         started_s = time.monotonic()
         model, info = load(settings.model, settings.device)
         logger.info(
@@ -79,6 +81,7 @@ class Engine:
                 "compat": info.compat,
                 "note": info.note,
                 "threads": torch.get_num_threads(),
+                "looks_ahead": looks_ahead,
                 "load_s": round(time.monotonic() - started_s, 2),
             },
         )
@@ -87,7 +90,9 @@ class Engine:
         if model.device.type != "cpu":
             options = replace(options, object_tile=_GPU_TILE)
         classes = load_classes(settings.model) if info.is_trained else None
-        return cls(model.optimize_for_inference(), info, options, classes=classes)
+        engine = cls(model.optimize_for_inference(), info, options, classes=classes)
+        engine.looks_ahead = looks_ahead
+        return engine
 
     @property
     def model_info(self) -> ModelInfo:
@@ -141,8 +146,16 @@ class Engine:
         """Give a segmenter's state as bytes; prompts for frames to come are not in it."""
         return snapshot.take(segmenter)
 
-    def step(self, segmenter: VideoSegmenter, frame: Frame) -> list[FrameResult]:
-        """Segment the next frame; give the results that are complete, of this frame or of earlier ones."""
+    def step(self, segmenter: VideoSegmenter, frame: Frame, coming: Frame | None = None) -> list[FrameResult]:
+        """Segment the next frame; give the results that are complete, of this frame or of earlier ones.
+
+        Args:
+            segmenter: of the video.
+            frame: the next one.
+            coming: the one after it, if it is there already; it will be answered sooner.
+        """
+        if coming is not None and self.looks_ahead:
+            segmenter.look_ahead(coming)
         return segmenter.step(Clip((frame,)))
 
     def finish(self, segmenter: VideoSegmenter) -> list[FrameResult]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from univs.errors import VideoError
 from univs.types import Frame
 from univs.video import KeyFrame, open_video
 from univs_service.errors import BadFrameError
@@ -33,6 +34,7 @@ class FileFrames:
         self._video = open_video(path, keyframes)
         self._iterator: Iterator[Frame] = iter(())
         self._next_index = -1
+        self._peeked: Frame | VideoError | None = None
 
     def keyframe_before(self, index: int) -> tuple[int, int] | None:
         """Give index and pts of the nearest frame met, at or before one, from which decoding can start."""
@@ -46,9 +48,21 @@ class FileFrames:
             DamagedVideoError: when the video breaks off before it.
         """
         if index != self._next_index:
-            self._iterator = self._video.frames(index)
+            self._iterator, self._peeked = self._video.frames(index), None
         self._next_index = index + 1
-        return next(self._iterator, None)
+        peeked, self._peeked = self._peeked, None
+        if isinstance(peeked, VideoError):
+            raise peeked
+        return peeked or next(self._iterator, None)
+
+    def peek(self) -> Frame | None:
+        """Give the frame that comes next, without reading past it; None where there is none, or it cannot be read."""
+        if self._peeked is None:
+            try:
+                self._peeked = next(self._iterator, None)
+            except VideoError as error:
+                self._peeked = error
+        return None if isinstance(self._peeked, VideoError) else self._peeked
 
     def close(self) -> None:
         """Close the file."""
@@ -62,6 +76,7 @@ class PushedFrames:
         self._folder = folder
         self._width = width
         self._height = height
+        self._peeked: tuple[PushFrame, Frame] | None = None
 
     def read(self, push: PushFrame) -> Frame:
         """Read one pushed frame.
@@ -69,6 +84,9 @@ class PushedFrames:
         Raises:
             BadFrameError: when the file is not what the command says.
         """
+        peeked, self._peeked = self._peeked, None
+        if peeked is not None and peeked[0] is push:
+            return peeked[1]
         try:
             data = bytearray((self._folder / push.name).read_bytes())
         except FileNotFoundError as error:
@@ -82,6 +100,15 @@ class PushedFrames:
             pixels = decode_picture(bytes(data), push.encoding, self._width, self._height)
         image = torch.from_numpy(pixels).permute(2, 0, 1)  # [3, H, W], strides as the video decoder gives them
         return Frame(push.frame_index, push.pts, PUSHED_TIME_BASE, image)
+
+    def peek(self, push: PushFrame) -> Frame | None:
+        """Read a frame that will be read soon; None when it cannot be, which `read` will say."""
+        try:
+            frame = self.read(push)
+        except BadFrameError:
+            return None
+        self._peeked = push, frame
+        return frame
 
     def forget(self, before: int) -> None:
         """Delete the files of frames before an index."""

@@ -8,6 +8,7 @@ from univs_service.messages import AddPrompt, Following, PromptIn, RemoveObject
 from univs_service.worker.convert import prompt_from_message
 from univs_service.worker.engine import Engine
 from univs_service.worker.memory import Effect, SessionMemory, prompts_of
+from univs_service.worker.stuff import stuff_of
 
 
 class PromptedSegmenter:
@@ -40,6 +41,7 @@ class PromptedSegmenter:
         for prompt in prompts_of(memory.effects[: memory.num_effective]):
             if prompt.frame_index >= restored._segmenter.next_frame:  # the saved state does not hold those to come
                 restored._give(prompt)
+        restored._name_stuff()
         return restored
 
     @property
@@ -70,6 +72,7 @@ class PromptedSegmenter:
             InputError: for a prompt that the network cannot use. Nothing has changed then.
         """
         memory = self._memory
+        stuff_of(self._segmenter, self._engine.categories, self._following, [prompt])  # or a refusal
         if self.is_past(prompt.frame_index):
             self._engine.open(self._frame_size, self._following).add_prompt(
                 prompt_from_message(prompt, self._frame_size)
@@ -80,6 +83,7 @@ class PromptedSegmenter:
             self._take_due(memory.next_frame)
             self._give(prompt)
             self._record(AddPrompt(prompt=prompt))
+        self._name_stuff()
         return self.revision_of(prompt.object_id)
 
     def revision_of(self, object_id: int) -> int:
@@ -113,6 +117,7 @@ class PromptedSegmenter:
         prompted = [
             effect.command.prompt.frame_index for effect in memory.effects if effect.command.type == "prompt.add"
         ]
+        self._name_stuff()
         memory.next_frame = min([first_frame, *prompted])  # objects that were removed later have their say until then
         self._segmenter.skip_to(memory.next_frame)
 
@@ -168,6 +173,10 @@ class PromptedSegmenter:
         prompt = before.model_copy(update={"frame_index": frame_index})
         effect.command = AddPrompt(prompt=prompt)
         memory.postponed = [*(known for known in memory.postponed if known != before), prompt]
+
+    def _name_stuff(self) -> None:
+        prompts = prompts_of(self._memory.effects)
+        self._segmenter.stuff = stuff_of(self._segmenter, self._engine.categories, self._following, prompts)
 
     def _give(self, prompt: PromptIn) -> None:
         self._segmenter.add_prompt(prompt_from_message(prompt, self._frame_size))

@@ -54,6 +54,15 @@ class SessionFrames:
         memory.waiting = [*(seen for seen in memory.waiting if seen.frame_index >= first_waiting), push]
         return frame
 
+    def peek(self) -> Frame | None:
+        """Give the frame after the one that was read last, if it is there already and can be read."""
+        if isinstance(self._source, FileFrames):
+            return self._source.peek()
+        match self._memory.pushed:
+            case [PushFrame() as push, *_]:
+                return self._source.peek(push)
+        return None
+
     def forget(self, before: int) -> None:
         """Delete the files of pushed frames before an index."""
         if isinstance(self._source, PushedFrames):

@@ -128,11 +128,11 @@ class SessionSegmenter(PromptedSegmenter):
             memory.awaited, memory.held_prompted, memory.held_found = [], [], []
             super().begin(self._entities.rewind(first_frame), is_correction=True)
 
-    def step(self, frame: Frame) -> list[FrameResult]:
-        """Segment the next frame; give the results it completes."""
+    def step(self, frame: Frame, coming: Frame | None = None) -> list[FrameResult]:
+        """Segment the next frame; give the results it completes. What is coming is looked at early, if it can be."""
         self._segmenter.share(self._shared)
         try:
-            return self._step(frame)
+            return self._step(frame, coming)
         finally:
             self._shared.forget()
 
@@ -143,7 +143,7 @@ class SessionSegmenter(PromptedSegmenter):
         finally:
             self._shared.forget()
 
-    def _step(self, frame: Frame) -> list[FrameResult]:
+    def _step(self, frame: Frame, coming: Frame | None) -> list[FrameResult]:
         memory = self._memory
         self._entities.take_due(frame.index)
         if self._entities.wants(frame.index):
@@ -152,7 +152,9 @@ class SessionSegmenter(PromptedSegmenter):
         else:
             found = []
         if frame.index >= self._segmenter.next_frame:
-            return self._joined(super().step(frame), found)
+            if coming is not None and self._entities.wants(coming.index):
+                coming = None  # entities look first, and share what they saw
+            return self._joined(super().step(frame, coming), found)
         memory.next_frame, memory.has_stepped = frame.index + 1, True  # seen before the session was restored
         return self._joined([], found)
 
