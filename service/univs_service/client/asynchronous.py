@@ -20,6 +20,7 @@ from univs_service.client.wire import read_message
 from univs_service.messages import (
     Configure,
     ErrorMessage,
+    Following,
     Limits,
     Pong,
     PromptIn,
@@ -29,6 +30,7 @@ from univs_service.messages import (
     RtspSource,
     Session,
     SessionIn,
+    Spread,
     StreamEvent,
     Tasks,
     Video,
@@ -109,6 +111,7 @@ class AsyncUniVSClient:
         from_frame: int = 0,
         to_frame: int | None = None,
         auto_start: bool = True,
+        following: Following | None = None,
     ) -> Session:
         """Open a session; it starts once prompts are there, unless `auto_start` is off.
 
@@ -122,6 +125,7 @@ class AsyncUniVSClient:
             from_frame: where to start.
             to_frame: last frame, inclusive; the end when left out.
             auto_start: off to wait for `propagate`.
+            following: isolation and the like, `Following(isolation="joint")`; as the weights say when left out.
         """
         if isinstance(source, Path):
             source = await self.upload(source)
@@ -136,6 +140,7 @@ class AsyncUniVSClient:
             from_frame=from_frame,
             to_frame=to_frame,
             auto_start=auto_start,
+            **dict(following or Following()),
         )
         answer = await self._request("POST", "/v1/sessions", content=body.model_dump_json(exclude_none=True))
         return Session.model_validate_json(answer.content)
@@ -171,10 +176,26 @@ class AsyncUniVSClient:
         await self._request("DELETE", f"{_path(session)}/objects/{object_id}", retry=True)
 
     async def propagate(
-        self, session: Session | str, from_frame: int | None = None, to_frame: int | None = None
+        self,
+        session: Session | str,
+        from_frame: int | None = None,
+        to_frame: int | None = None,
+        *,
+        direction: Spread = "forward",
+        object_ids: Sequence[int] | None = None,
     ) -> None:
-        """Run from a frame to a frame, inclusive; left out: where the session stands, and the end."""
-        body = Propagate(from_frame=from_frame, to_frame=to_frame).model_dump_json(exclude={"type"}, exclude_none=True)
+        """Run from a frame to a frame, inclusive.
+
+        Args:
+            session: on a stored video; live frames only run forward.
+            from_frame: left out, where the session stands; backward, the last frame with a prompt.
+            to_frame: left out, the end; backward, the session's first frame.
+            direction: forward, backward or both.
+            object_ids: backward, of these objects alone.
+        """
+        ids = None if object_ids is None else list(object_ids)
+        wanted = Propagate(from_frame=from_frame, to_frame=to_frame, direction=direction, object_ids=ids)
+        body = wanted.model_dump_json(exclude={"type"}, exclude_none=True)
         await self._request("POST", f"{_path(session)}/propagate", content=body)
 
     async def delete(self, session: Session | str) -> None:

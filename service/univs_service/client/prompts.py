@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from univs_service.exports.masks import BoolMask, encode_mask
-from univs_service.messages import PromptIn
+from univs_service.messages import PromptIn, Spread
 
 XY = tuple[float, float]
 
@@ -36,6 +36,16 @@ def mask(object_id: int, source: ArrayLike | Path, frame_index: int = 0) -> Prom
 def scribble(object_id: int, *points: XY, frame_index: int = 0) -> PromptIn:
     """Name an object by a stroke over it."""
     return PromptIn(prompt_id=new_prompt_id(), object_id=object_id, frame_index=frame_index, scribble=list(points))
+
+
+def spread(prompt: PromptIn, direction: Spread) -> PromptIn:
+    """Have an object followed from its prompt forward, backward or both; backward only in stored videos."""
+    return prompt.model_copy(update={"direction": direction})
+
+
+def stuff(prompt: PromptIn, category: str) -> PromptIn:
+    """Say that an object is stuff of a category of the session's `stuff_vocabulary`."""
+    return prompt.model_copy(update={"stuff": category})
 
 
 def text(object_id: int, words: str, frame_index: int = 0) -> PromptIn:

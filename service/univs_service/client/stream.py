@@ -189,8 +189,8 @@ class EventStream:
         match event:
             case FrameResultEvent() | FrameDropped() | FrameError():
                 self._unanswered.pop(event.frame_index, None)
-            case RunDone(reason=reason):
-                self._is_over = reason != "superseded" and not self._until_closed
+            case RunDone(reason=reason, is_followed=is_followed):
+                self._is_over = reason != "superseded" and not is_followed and not self._until_closed
             case SessionClosed():
                 self._is_over = True
             case SessionFailed(problem=problem):

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from univs_service.client.asynchronous import DEFAULT_URL, AsyncUniVSClient, Progress
 from univs_service.client.stream import EventStream
 from univs_service.messages import (
+    Following,
     Limits,
     PromptIn,
     PushSource,
     RtspSource,
     Session,
+    Spread,
     StreamEvent,
     Tasks,
     Video,
@@ -65,6 +67,7 @@ class UniVSClient:
         from_frame: int = 0,
         to_frame: int | None = None,
         auto_start: bool = True,
+        following: Following | None = None,
     ) -> Session:
         """Open a session on a stored video, a file, frames to be pushed, or a camera."""
         return self._portal.call(
@@ -78,6 +81,7 @@ class UniVSClient:
                 from_frame=from_frame,
                 to_frame=to_frame,
                 auto_start=auto_start,
+                following=following,
             )
         )
 
@@ -97,9 +101,19 @@ class UniVSClient:
         """Forget an object from the next step on."""
         self._portal.call(self._client.remove_object, session, object_id)
 
-    def propagate(self, session: Session | str, from_frame: int | None = None, to_frame: int | None = None) -> None:
-        """Run from a frame to a frame, inclusive."""
-        self._portal.call(self._client.propagate, session, from_frame, to_frame)
+    def propagate(
+        self,
+        session: Session | str,
+        from_frame: int | None = None,
+        to_frame: int | None = None,
+        *,
+        direction: Spread = "forward",
+        object_ids: Sequence[int] | None = None,
+    ) -> None:
+        """Run from a frame to a frame, inclusive, forward, backward or both."""
+        self._portal.call(
+            partial(self._client.propagate, session, from_frame, to_frame, direction=direction, object_ids=object_ids)
+        )
 
     def delete(self, session: Session | str) -> None:
         """Stop a session; what results it has can still be read."""

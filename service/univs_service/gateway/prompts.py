@@ -33,6 +33,12 @@ def check_prompt(
         )
     if prompt.mask is not None:
         _check_mask(prompt.mask, spec, where)
+    if prompt.stuff is not None and spec.following.stuff_vocabulary is None:
+        raise InvalidInputError(
+            "expected `stuff_vocabulary` in a session whose prompts say `stuff`, got none; name the categories of "
+            "things and stuff when the session is made",
+            errors=[FieldError(loc=[*where, "stuff"], msg="needs `stuff_vocabulary` of the session")],
+        )
 
 
 def check_direction(direction: Spread, spec: SessionSpec, where: Sequence[str | int] = ()) -> None:

@@ -147,6 +147,7 @@ class RunDone(Event):
     ]  # superseded: a new run took over
     num_frames: int
     direction: Direction = "forward"
+    is_followed: bool = False  # another run begins right after it
 
 
 class InputLost(Event):

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from univs_service.messages.base import Incoming
+from univs_service.messages.tasks import Vocabulary
 
 Direction: TypeAlias = Literal["forward", "backward"]
 Spread: TypeAlias = Literal["forward", "backward", "both"]
@@ -25,6 +26,11 @@ class Following(Incoming):
     lost_after_frames: int | None = Field(
         default=None, ge=0, le=100_000, description="an object unseen for more frames is `lost` rather than `occluded`"
     )
+    stuff_vocabulary: Vocabulary | None = Field(
+        default=None,
+        description="categories of things and stuff that pixels may be labelled as, for prompts that say `stuff`: the "
+        "name of a vocabulary, or names",
+    )
 
     @property
     def following(self) -> "Following":
@@ -33,4 +39,5 @@ class Following(Incoming):
             isolation=self.isolation,
             presence_threshold=self.presence_threshold,
             lost_after_frames=self.lost_after_frames,
+            stuff_vocabulary=self.stuff_vocabulary,
         )

@@ -6,6 +6,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from univs_service.messages.base import Incoming, RleMask
 from univs_service.messages.following import Spread
+from univs_service.messages.tasks import CategoryName
 
 
 class PromptIn(Incoming):
@@ -26,6 +27,11 @@ class PromptIn(Incoming):
     mask: RleMask | None = None
     scribble: list[tuple[FiniteFloat, FiniteFloat]] | None = Field(default=None, min_length=2, max_length=4096)
     text: str | None = Field(default=None, min_length=1, max_length=512)
+    stuff: CategoryName | None = Field(
+        default=None,
+        description="the object is stuff (sky, road) of this category of the session's `stuff_vocabulary`: weights run "
+        "as published label its pixels",
+    )
     direction: Spread = Field(
         default="forward",
         description="where the object is followed from this frame: towards the end, towards the beginning, or both; "

@@ -17,6 +17,7 @@ from univs_service.messages import Following, PromptIn
 from univs_service.worker.convert import prompt_from_message
 from univs_service.worker.engine import Engine
 from univs_service.worker.memory import BackwardRequest, BackwardRun, SessionMemory, prompts_of
+from univs_service.worker.stuff import stuff_of
 
 
 class BackwardRuns:
@@ -57,29 +58,22 @@ class BackwardRuns:
         memory = self._memory
         memory.backward_waiting = [known for known in memory.backward_waiting if not request.covers(known)] + [request]
 
+    @property
+    def has_next(self) -> bool:
+        """Whether a run waits that has an object to follow."""
+        return any(self._made(request, 0) is not None for request in self._memory.backward_waiting)
+
     def begin(self, run_id: int) -> bool:
         """Begin the first run that waits and still has an object to follow; False when there is none."""
         memory = self._memory
         assert memory.backward is None, "one run at a time"
-        while memory.backward_waiting:
-            request = memory.backward_waiting.pop(0)
-            prompts = [
-                prompt
-                for prompt in prompts_of(memory.effects)
-                if prompt.frame_index <= request.start_frame
-                and (request.object_ids is None or prompt.object_id in request.object_ids)
-            ]
-            if not prompts:
-                continue
-            start = max(prompt.frame_index for prompt in prompts)  # nothing is known above it
-            request = request.model_copy(update={"start_frame": start, "first_frame": min(request.first_frame, start)})
-            if request.first_frame < request.to_frame:
-                continue
-            memory.backward = BackwardRun(run_id=run_id, request=request, next_frame=start, prompts=prompts)
-            self._segmenter = self._engine.open(self._frame_size, self._following)
-            self._give(memory.backward)
-            return True
-        return False
+        while memory.backward_waiting and memory.backward is None:
+            memory.backward = self._made(memory.backward_waiting.pop(0), run_id)
+        if memory.backward is None:
+            return False
+        self._segmenter = self._engine.open(self._frame_size, self._following)
+        self._give(memory.backward)
+        return True
 
     def step(self) -> list[FrameResult]:
         """Segment the next frame; give the results it completes, those of frames that only bring objects up left out.
@@ -168,10 +162,26 @@ class BackwardRuns:
         assert segmenter is not None, "begin() comes first"
         return run, segmenter
 
+    def _made(self, request: BackwardRequest, run_id: int) -> BackwardRun | None:
+        """Give the run of a request as things stand; None where it has no object, or no frame."""
+        prompts = [
+            prompt
+            for prompt in prompts_of(self._memory.effects)
+            if prompt.frame_index <= request.start_frame
+            and (request.object_ids is None or prompt.object_id in request.object_ids)
+        ]
+        start = max((prompt.frame_index for prompt in prompts), default=-1)  # nothing is known above it
+        first = min(request.first_frame, start)
+        if first < request.to_frame:
+            return None
+        wanted = request.model_copy(update={"start_frame": start, "first_frame": first})
+        return BackwardRun(run_id=run_id, request=wanted, next_frame=start, prompts=prompts)
+
     def _give(self, run: BackwardRun) -> None:
         """Hand over the prompts for frames that are still to come."""
         assert self._segmenter is not None, "it was opened"
         mirror = TimeMirror(run.request.start_frame)
+        self._segmenter.stuff = stuff_of(self._segmenter, self._engine.categories, self._following, run.prompts)
         for message in run.prompts:
             if message.frame_index <= run.next_frame:
                 self._segmenter.add_prompt(mirror.prompt(prompt_from_message(message, self._frame_size)))

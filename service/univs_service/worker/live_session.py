@@ -268,10 +268,11 @@ class LiveSession(HeldSession):
             self._say.refused_beyond_the_end(prompts_of(self._memory.effects), self._memory.next_frame)
         if reason == "end":
             self._backward.forget_beyond(self._memory.next_frame)
-        if self._is_pushed or (self.claim.spec.auto_start and not self._memory.backward_waiting):
+        is_followed = self._backward.has_next
+        if self._is_pushed or (self.claim.spec.auto_start and not is_followed):
             self._end(reason)
             return num_results
-        self._say.run_done(run, reason, self._memory.next_frame)
+        self._say.run_done(run, reason, self._memory.next_frame, is_followed=is_followed)
         self._memory.run = None
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
@@ -282,7 +283,8 @@ class LiveSession(HeldSession):
         if self._inbox.has_more:
             return 0
         num_results = self._write_backward(run, self._backward.finish())
-        self._say.backward_done(run, reason, run.request.to_frame - 1)
+        is_followed = self._backward.has_next
+        self._say.backward_done(run, reason, run.request.to_frame - 1, is_followed=is_followed)
         self._is_snapshot_due = True
         self._idle_since_s = time.monotonic()
         return num_results

@@ -102,16 +102,27 @@ class SessionEvents:
         self._metrics.frames.labels("dropped").inc()
         self.log.write(FrameDropped(seq=UNNUMBERED, run_id=run_id, frame_index=frame_index, reason=reason))
 
-    def run_done(self, run: Run, reason: RunReason, next_frame: int) -> None:
+    def run_done(self, run: Run, reason: RunReason, next_frame: int, *, is_followed: bool = False) -> None:
         """A run ends before `next_frame`."""
         num_frames = max(0, next_frame - run.first_frame)
-        self.log.write(RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames))
+        self.log.write(
+            RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames, is_followed=is_followed)
+        )
 
-    def backward_done(self, run: BackwardRun, reason: RunReason, first_unanswered: int) -> None:
+    def backward_done(
+        self, run: BackwardRun, reason: RunReason, first_unanswered: int, *, is_followed: bool = False
+    ) -> None:
         """A run towards the beginning ends; `first_unanswered` would have been its next frame."""
         num_frames = max(0, run.request.first_frame - first_unanswered)
         self.log.write(
-            RunDone(seq=UNNUMBERED, run_id=run.run_id, reason=reason, num_frames=num_frames, direction="backward")
+            RunDone(
+                seq=UNNUMBERED,
+                run_id=run.run_id,
+                reason=reason,
+                num_frames=num_frames,
+                direction="backward",
+                is_followed=is_followed,
+            )
         )
 
     def removed(self, object_id: int, frame_index: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from univs_service.client import box, decode_mask, mask, point, scribble, text
+from univs_service.client import box, decode_mask, mask, point, scribble, spread, stuff, text
 
 
 def test_point_takes_clicks_on_and_off_the_object() -> None:
@@ -41,3 +41,9 @@ def test_mask_is_read_from_every_kind_of_png(tmp_path: Path, mode: str) -> None:
 
     assert prompt.mask is not None
     assert np.array_equal(decode_mask(prompt.mask), inside)
+
+
+def test_a_prompt_may_spread_backward_and_name_stuff() -> None:
+    prompt = stuff(spread(box(1, 2, 3, 9, 9, frame_index=4), "both"), "sky")
+    assert (prompt.frame_index, prompt.direction, prompt.stuff) == (4, "both", "sky")
+    assert prompt.prompt_id

@@ -153,6 +153,12 @@ async def test_run_that_a_correction_supersedes_is_not_the_end() -> None:
         assert await sequence_numbers(EventStream(service.url)) == [1, 2, 3]
 
 
+async def test_run_that_another_one_follows_is_not_the_end() -> None:
+    events = [RunDone(seq=1, run_id=1, reason="end", num_frames=0, is_followed=True), *whole_run(2)[1:]]
+    async with running(Service(events)) as service:
+        assert await sequence_numbers(EventStream(service.url)) == [1, 2, 3]
+
+
 async def test_failed_session_raises_its_problem() -> None:
     async with running(Service([result(1), SessionFailed(seq=2, problem=PROBLEM)])) as service:
         stream = EventStream(service.url)
