@@ -201,7 +201,8 @@ class LiveSession(HeldSession):
         wanted = [result for result in results if result.frame_index >= run.first_frame]
         for result in wanted:
             revised = self._revised(result)
-            self._events.write(convert.result_to_event(revised, run.run_id, weights, words, self._segmenter.warning))
+            warning = self._segmenter.warning_of(result)
+            self._events.write(convert.result_to_event(revised, run.run_id, weights, words, warning))
         return len(wanted)
 
     def _run_backward(self) -> int:

@@ -77,6 +77,12 @@ class SessionSegmenter(PromptedSegmenter):
         """Say why answers mean nothing, where they do."""
         return self._entities.warning
 
+    def warning_of(self, result: FrameResult) -> str | None:
+        """Say why a result means nothing, where it does: one with entities in it, or made while they are looked for."""
+        has_entities = result.semantic is not None or result.panoptic is not None
+        has_entities = has_entities or any(found.class_index is not None for found in result.objects)
+        return self._engine.categories.warning if has_entities else self.warning
+
     @property
     def num_objects(self) -> int:
         """Count the objects with prompts, and the entities that are followed."""

@@ -17,11 +17,11 @@ from univs.inference.options import options_for
 from univs.weights import WeightsInfo
 from univs_service.embedded import EmbeddedValkey
 from univs_service.errors import BadFrameError
-from univs_service.messages import AddPrompt, Configure, InputEnd, Propagate, RefuseFrame, SessionStatus
+from univs_service.messages import AddPrompt, CategoryIn, Configure, InputEnd, Propagate, RefuseFrame, SessionStatus
 from univs_service.settings import Settings
 from univs_service.worker.engine import Engine
 
-NAMES = ["square", {"name": "ground", "is_thing": False}, "noise"]
+NAMES = ["square", CategoryIn(name="ground", is_thing=False), "noise"]
 ALL = Configure(task=["vis", "vss", "vps"], vocabulary=NAMES)
 VIS = Configure(task="vis", vocabulary=NAMES)
 
@@ -91,7 +91,7 @@ def told(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 def test_every_frame_gets_the_answers_that_were_asked_for(make_bench: Any, options: str) -> None:
     bench = make_bench(options)
     spec = bench.create("a", configure=ALL)
-    bench.worker().run_to_end(spec)
+    bench.worker(worker_lease_s=60.0).run_to_end(spec)
     events = bench.events(spec)
     check_numbering(events)
     (applied,) = told(events, "config.applied")
@@ -123,7 +123,7 @@ def test_a_dead_worker_changes_nothing(make_bench: Any, make_box: Any, options: 
     disturbed = bench.create("b", prompts, configure=ALL)
     bench.worker().turn(num_turns)
     assert not bench.state(disturbed).is_ended
-    bench.worker().run_to_end(disturbed)
+    bench.worker(worker_lease_s=60.0).run_to_end(disturbed)
     check_numbering(bench.events(disturbed))
     assert bench.events(disturbed) == bench.events(undisturbed)
 
@@ -196,7 +196,7 @@ def test_a_vocabulary_is_added_while_a_session_runs(make_bench: Any) -> None:
         worker.turn(4)
         bench.send(spec, Configure(config_id="more", vocabulary="coco"))
         worker.turn(3)
-        (bench.worker() if is_killed else worker).run_to_end(spec)
+        (bench.worker(worker_lease_s=60.0) if is_killed else worker).run_to_end(spec)
         check_numbering(bench.events(spec))
         assert [event["num_names"] for event in told(bench.events(spec), "config.applied")] == [3, 83]
         assert told(bench.events(spec), "config.applied")[1]["task"] == ["vis"]
