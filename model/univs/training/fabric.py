@@ -1,4 +1,4 @@
-"""Many processes by Lightning Fabric: DDP, or FSDP for networks that do not fit one GPU.
+"""Many processes by Lightning Fabric.
 
 Run under torchrun, which says how many processes there are and where they meet:
 
@@ -13,15 +13,11 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
-from lightning_fabric.strategies.fsdp import FSDPStrategy
 from lightning_fabric.strategies.strategy import Strategy
 from torch import Tensor, nn
 
-from univs.backbones.resnet import Bottleneck
-from univs.backbones.swin import SwinBlock
 from univs.errors import InputError
 from univs.model import UniVS
-from univs.pixel_decoder import EncoderLayer
 from univs.training.processes import Compute
 
 
@@ -29,7 +25,6 @@ class Sharing(StrEnum):
     """What the processes of a run share."""
 
     DDP = "ddp"  # each has the whole network; gradients are averaged
-    FSDP = "fsdp"  # each has a part of every large block, and gathers the rest while it is used
 
 
 class _Step(nn.Module):
@@ -125,10 +120,3 @@ def _strategy(sharing: Sharing, environment: TorchElasticEnvironment) -> Strateg
         case Sharing.DDP:
             # Which queries a step uses depends on how its clips are prompted.
             return DDPStrategy(cluster_environment=environment, find_unused_parameters=True)
-        case Sharing.FSDP:
-            return FSDPStrategy(
-                cluster_environment=environment,
-                auto_wrap_policy={Bottleneck, SwinBlock, EncoderLayer},
-                sharding_strategy="FULL_SHARD",
-                state_dict_type="full",
-            )

@@ -1,7 +1,7 @@
 """One process or many: what a step of training does differently when it is shared.
 
-Alone, nothing is wrapped and nothing is sent. Under torchrun, Lightning Fabric wraps the network for DDP or FSDP; a
-step is one call of one module, so that both see one forward pass however often parts of the network are used in it.
+Alone, nothing is wrapped and nothing is sent. Under torchrun, Lightning Fabric wraps the network for DDP; a step is one
+call of one module, so that it sees one forward pass however often parts of the network are used in it.
 """
 
 from collections.abc import Callable

@@ -24,6 +24,7 @@ from univs.training.monitor import Monitor, StepReport, no_monitor, open_monitor
 from univs.training.objectives import Objective, Outcome, RolloutObjective, StageObjective
 from univs.training.optimizer import WeightAverage, build_optimizer, rate_factor, set_rate
 from univs.training.processes import OneProcess, Processes
+from univs.training.recomputing import recompute_in_backward
 from univs.training.texts import TextDrawer, TextPrompting
 from univs.types import Compat, PromptKind
 
@@ -41,6 +42,7 @@ class RunLimits:
     num_workers: int = 1  # processes that make batches; 0 makes them in between steps
     device: str = "cpu"  # of a run by itself; many processes were told theirs when they met
     autocast: bool = True  # compute in bfloat16 where the processor does so natively
+    recompute: bool = False  # gradient checkpointing: less memory, more time, the same gradients
 
 
 class Trainer:
@@ -114,6 +116,8 @@ class Trainer:
         self.model.to(processes.device)
         self.model.backbone.to(memory_format=torch.channels_last)  # depthwise filters learn 3 times as fast
         self._move_optimizer(processes.device)
+        if limits.recompute:
+            recompute_in_backward(self.model)
         processes.prepare(self.model, self.optimizer)
         started = time.monotonic() - self.seconds
         stop_at = time.monotonic() + limits.max_seconds

@@ -238,7 +238,9 @@ def test_average_follows_the_weights() -> None:
 
 def test_recipes_are_valid_and_name_the_weights_they_make() -> None:
     configs = [make() for make in RECIPES.values()]
-    assert {config.name for config in configs} == {"nano", "nano-research", "tiny-smoke"}
+    stages = {f"{network}-stage{stage}" for network in ("r50", "swin-t") for stage in (1, 2, 3)}
+    made = {"nano", "nano-research", "tiny-smoke"} | stages | {f"{name}-released" for name in stages}
+    assert {config.name for config in configs} == made
     assert {config.initial_weights for config in configs} == {None, "nano", "nano-research"}
     assert find_recipe("tiny_smoke") == tiny_smoke()
     with pytest.raises(InputError, match="nano_vos"):

@@ -1,6 +1,7 @@
 """Training runs with names. A recipe is a function; what differs from another recipe is what it replaces.
 
-One file for each family: `nano` (what ships), `smoke` (does everything fit together?). `names` lists them all.
+One file for each family: `nano` (what ships), `stages` (the paper's, on the full data sets), `smoke` (does everything
+fit together?). `names` lists them all.
 """
 
 from univs.training.recipes.names import RECIPES, find_recipe
