@@ -45,9 +45,9 @@ def seen(bench: Any, monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     found: dict[int, int] = {}
     step = bench.engine.step
 
-    def watch(segmenter: Any, frame: Any) -> Any:
+    def watch(segmenter: Any, frame: Any, *coming: Any) -> Any:
         found[frame.index] = barcode.read(frame.image.permute(1, 2, 0).numpy())
-        return step(segmenter, frame)
+        return step(segmenter, frame, *coming)
 
     monkeypatch.setattr(bench.engine, "step", watch)
     return found
