@@ -4,20 +4,24 @@ import { deleteVideo, readLimits, readModels, readVideo, resultsPath } from "./a
 import { byId, make } from "./elements.js";
 import { Exhibit } from "./exhibit.js";
 import { ExportMenu } from "./export_menu.js";
+import { FoundList } from "./found_list.js";
 import { bindKeys } from "./keys.js";
 import { Landing } from "./landing.js";
 import { Notices } from "./notices.js";
 import { ObjectList } from "./object_list.js";
-import { keepMarks, readPlace, recallMarks, writePlace } from "./place.js";
+import { keepMarks, keepWish, readPlace, recallMarks, recallWish, writePlace } from "./place.js";
 import { Player } from "./player.js";
 import { Project } from "./project.js";
 import { Run } from "./run.js";
 import { RunPanel } from "./run_panel.js";
+import { isEntity } from "./regions.js";
 import { Stage } from "./stage.js";
+import { TaskPanel } from "./task_panel.js";
 import { toDocument } from "./results.js";
 import { Timeline } from "./timeline.js";
 import { framesPerSecond } from "./video.js";
 import { WeightsNote } from "./weights_note.js";
+import { Wish } from "./wish.js";
 
 const DELETE_ATTEMPTS = 20;
 const DELETE_WAIT_MS = 250;
@@ -30,12 +34,15 @@ class Studio {
     this.notices = new Notices(byId("problems"));
     this.landing = new Landing(this.notices);
     this.project = new Project();
+    this.wish = new Wish();
     this.run = new Run();
     this.player = new Player();
     this.stage = new Stage(byId("picture"));
     this.exhibit = new Exhibit(this.stage, this.player, this.run.results);
     this.timeline = new Timeline(byId("timeline"));
     this.objectList = new ObjectList(byId("object-list"), this.project, { onJump: (frame) => this.#seek(frame) });
+    this.taskPanel = new TaskPanel(this.wish);
+    this.foundList = new FoundList();
     this.runPanel = new RunPanel(this.run, this.project, this.player);
     this.exportMenu = new ExportMenu(this.notices);
     this.weightsNote = new WeightsNote();
@@ -55,7 +62,9 @@ class Studio {
     for (let isFirst = true; ; isFirst = false) {
       try {
         this.landing.maxBytes = (await readLimits()).max_upload_bytes;
-        if (this.weightsNote.showModels(await readModels())) return;
+        const models = await readModels();
+        this.taskPanel.showModels(models);
+        if (this.weightsNote.showModels(models)) return;
       } catch (error) {
         this.weightsNote.showUnreachable();
         if (isFirst) this.notices.showError(error);
@@ -71,6 +80,7 @@ class Studio {
     this.fileName = name;
     document.body.dataset.view = "workspace";
     this.project.reset();
+    this.wish.reset();
     this.stage.resize(video.width, video.height);
     this.player.reset(video.num_frames ?? 1, framesPerSecond(video));
     this.exhibit.open(video);
@@ -101,9 +111,12 @@ class Studio {
     if (place === null) return;
     try {
       const video = await readVideo(place.videoId);
-      const marks = recallMarks(place.videoId);
+      const [marks, wish] = [recallMarks(place.videoId), recallWish(place.videoId)];
       this.#enterVideo(video, place.name);
-      if (marks !== null) this.project.read(marks);
+      if (marks !== null) {
+        this.project.read(marks);
+        this.wish.read(wish);
+      }
       if (place.sessionId !== null) await this.run.resume(place.sessionId, video);
     } catch (error) {
       this.notices.showError(error);
@@ -112,15 +125,18 @@ class Studio {
   }
 
   async #start() {
-    const obstacle = this.project.obstacle();
+    const { isAboutCategories, usesWords } = this.wish;
+    const needs = { needsMarks: !isAboutCategories && !usesWords, needsWords: usesWords };
+    const obstacle = this.wish.obstacle() ?? this.project.obstacle(needs);
     if (obstacle !== null) {
-      this.notices.show({ title: "Nothing to follow yet", detail: obstacle, code: "page" });
+      this.notices.show({ title: isAboutCategories ? "Nothing to look for yet" : "Nothing to follow yet", detail: obstacle, code: "page" });
       return;
     }
     this.notices.clear();
     this.exhibit.forgetMasks();
-    this.player.follow(this.project.firstFrame);
-    await this.run.start(this.video, this.project.toPrompts(), this.project.firstFrame);
+    const firstFrame = isAboutCategories || usesWords ? 0 : this.project.firstFrame;
+    this.player.follow(firstFrame);
+    await this.run.start(this.video, this.project.toPrompts(usesWords), firstFrame, this.wish.toFields());
     this.#remember();
   }
 
@@ -157,6 +173,10 @@ class Studio {
       if (this.video !== null) keepMarks(this.video.video_id, this.project.write());
       this.#render();
     });
+    this.wish.addEventListener("change", () => {
+      if (this.video !== null) keepWish(this.video.video_id, this.wish.write());
+      this.#render();
+    });
     this.player.addEventListener("move", () => this.#renderPosition());
     this.player.addEventListener("play", () => this.#renderPosition());
     this.exhibit.addEventListener("show", () => this.#renderAnswers());
@@ -186,7 +206,7 @@ class Studio {
   }
 
   #takeResult(result) {
-    this.project.adopt(result.objects.map(({ object_id: id }) => id));
+    this.project.adopt(result.objects.filter((answer) => !isEntity(answer)).map(({ object_id: id }) => id));
     this.player.arrived(result.frame_index);
     this.exhibit.refresh(result.frame_index);
     this.#renderLater();
@@ -250,6 +270,9 @@ class Studio {
   /** Bring everything up to date: the marks, the run or its results have changed. */
   #render() {
     document.body.dataset.phase = this.run.phase;
+    document.body.dataset.task = this.wish.task;
+    this.taskPanel.render(this.run.isActive);
+    this.objectList.usesWords = this.wish.usesWords;
     this.objectList.update();
     byId("undo").disabled = !this.project.canUndo || this.run.isActive;
     byId("add-object").disabled = this.run.isActive;
@@ -303,11 +326,13 @@ class Studio {
   #renderAnswers() {
     const frame = this.exhibit.shownFrame;
     this.objectList.showAnswers((id) => this.run.results.objectAt(frame, id));
+    this.foundList.show(this.run.results.get(frame));
   }
 
   #renderHint() {
     const tool = this.stage.tool;
-    const isNeeded = !this.project.hasMarks && !this.run.isActive && this.run.results.count === 0;
+    const { isAboutCategories, usesWords } = this.wish;
+    const isNeeded = !isAboutCategories && !usesWords && !this.project.hasMarks && !this.run.isActive && this.run.results.count === 0;
     const words = tool === "box" ? "Drag a box around the object" : "Click the object to follow, or drag a box around it";
     byId("stage-hint").textContent = isNeeded ? words : "";
   }
@@ -315,7 +340,8 @@ class Studio {
   #writeFacts() {
     const { width, height, num_frames: count } = this.video;
     const rate = Number(this.player.framesPerSecond.toFixed(2));
-    const rest = [`${width} × ${height}`, count === null ? null : `${count} frames`, `${rate} frames/s`];
+    const times = this.video.is_still ? ["a picture"] : [count === null ? null : `${count} frames`, `${rate} frames/s`];
+    const rest = [`${width} × ${height}`, ...times];
     byId("facts").replaceChildren(
       make("b", "", this.fileName),
       ...rest.filter((words) => words !== null).map((words) => make("span", "", words)),

@@ -2,6 +2,7 @@
 
 import { PictureCache } from "./lru.js";
 import { objectColour } from "./palette.js";
+import { regionsOf } from "./regions.js";
 
 const MOST_BYTES = 192 * 2 ** 20;
 
@@ -41,11 +42,7 @@ export class MaskStore {
 
   #ask(key, result) {
     const [height, width] = result.size;
-    const objects = result.objects.map(({ object_id: objectId, mask }) => ({
-      objectId,
-      mask,
-      colour: objectColour(objectId),
-    }));
+    const objects = regionsOf(result).map(({ id, mask }) => ({ objectId: id, mask, colour: objectColour(id) }));
     this.waiting.set(key, Promise.withResolvers ? Promise.withResolvers() : withResolvers());
     this.worker.postMessage({ key, width, height, objects });
   }

@@ -14,6 +14,7 @@ export class ObjectList {
     this.project = project;
     this.onJump = onJump;
     this.rows = new Map(); // object id -> Row
+    this.usesWords = false;
   }
 
   /** Bring the rows in line with the project; rows that stay keep their elements, and so the focus. */
@@ -30,7 +31,7 @@ export class ObjectList {
       if (!this.rows.has(object.id)) this.rows.set(object.id, new Row(this.project, object.id, this.onJump));
       const row = this.rows.get(object.id);
       if (this.root.children[position] !== row.element) this.root.insertBefore(row.element, this.root.children[position]);
-      row.update(object);
+      row.update(object, this.usesWords);
     });
   }
 
@@ -63,15 +64,16 @@ class Row {
     this.facts.hidden = true;
     this.chips = make("div", "chips");
     this.note = make("p", "empty-note");
+    this.words = this.#makeWords();
     const more = make("div", "object-more");
-    more.append(this.numbers, this.facts, this.chips, this.note);
+    more.append(this.words, this.numbers, this.facts, this.chips, this.note);
     this.element.append(this.swatch, this.name, this.state, this.removeButton, more);
     this.element.addEventListener("click", (event) => {
       if (event.target.closest("button") === null && project.selectedId !== id) project.select(id);
     });
   }
 
-  update({ name }) {
+  update({ name }, usesWords) {
     const { project, id } = this;
     this.element.setAttribute("aria-current", String(project.selectedId === id));
     this.swatch.setAttribute("aria-label", `Select ${name}`);
@@ -81,7 +83,9 @@ class Row {
     if (document.activeElement !== this.name) this.name.value = name;
     const frames = project.framesOf(id);
     this.chips.replaceChildren(...frames.map((frame) => this.#makeChip(name, frame)));
-    this.hasMarks = frames.length > 0;
+    this.hasMarks = frames.length > 0 || usesWords;
+    this.words.hidden = !usesWords;
+    if (document.activeElement !== this.words) this.words.value = project.words.get(id) ?? "";
     this.#updateNote();
   }
 
@@ -119,6 +123,16 @@ class Row {
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === "Escape") input.blur();
     });
+    return input;
+  }
+
+  #makeWords() {
+    const input = make("input", "words");
+    input.type = "text";
+    input.maxLength = 512;
+    input.placeholder = "the brown dog on the left";
+    input.setAttribute("aria-label", `What object ${this.id} is, in words`);
+    input.addEventListener("input", () => this.project.describe(this.id, input.value));
     return input;
   }
 

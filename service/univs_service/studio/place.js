@@ -25,6 +25,20 @@ export function keepMarks(videoId, text) {
   sessionStorage.setItem(`marks:${videoId}`, text);
 }
 
+/** Keep what was asked of a video besides its marks. */
+export function keepWish(videoId, wish) {
+  sessionStorage.setItem(`wish:${videoId}`, JSON.stringify(wish));
+}
+
+/** Give what `keepWish` kept for a video, or null. */
+export function recallWish(videoId) {
+  try {
+    return JSON.parse(sessionStorage.getItem(`wish:${videoId}`));
+  } catch {
+    return null;
+  }
+}
+
 /** Give the text that was kept for a video, or null. */
 export function recallMarks(videoId) {
   return sessionStorage.getItem(`marks:${videoId}`);

@@ -17,7 +17,17 @@ export class Project extends EventTarget {
     this.selectedId = 1;
     this.nextId = 2;
     this.marks = new Map(); // "object:frame" -> Marks
+    this.words = new Map(); // object id -> what it is, in words
     this.history = [];
+    this.#changed();
+  }
+
+  /** Say in words what an object is; an empty text says nothing. */
+  describe(objectId, text) {
+    const words = new Map(this.words);
+    if (text.trim() === "") words.delete(objectId);
+    else words.set(objectId, text.trim());
+    this.words = words;
     this.#changed();
   }
 
@@ -55,6 +65,7 @@ export class Project extends EventTarget {
     for (const key of [...this.marks.keys()]) {
       if (key.startsWith(`${objectId}:`)) this.marks.delete(key);
     }
+    this.words = new Map([...this.words].filter(([id]) => id !== objectId));
     if (this.objects.length === 0) this.#add(this.nextId);
     if (!this.objects.some(({ id }) => id === this.selectedId)) this.selectedId = this.objects.at(-1).id;
     this.#changed();
@@ -105,14 +116,19 @@ export class Project extends EventTarget {
     return this.marks.size > 0;
   }
 
-  /** The earliest frame with a mark. */
+  /** The earliest frame with a mark; 0 where there is none. */
   get firstFrame() {
-    return Math.min(...this.objects.flatMap(({ id }) => this.framesOf(id)));
+    const frames = this.objects.flatMap(({ id }) => this.framesOf(id));
+    return frames.length === 0 ? 0 : Math.min(...frames);
   }
 
-  /** Say why these marks cannot be run, or give null. */
-  obstacle() {
-    if (!this.hasMarks) return "Click an object in the video, or drag a box around it, first.";
+  /**
+   * Say why these marks cannot be run, or give null.
+   * @param {{needsMarks: boolean, needsWords: boolean}} task
+   */
+  obstacle({ needsMarks, needsWords }) {
+    if (needsWords && this.words.size === 0) return "Say in words what an object is, first.";
+    if (needsMarks && !this.hasMarks) return "Click an object in the video, or drag a box around it, first.";
     for (const { id, name } of this.objects) {
       const frames = this.framesOf(id);
       if (frames.length === 0) continue;
@@ -126,14 +142,14 @@ export class Project extends EventTarget {
 
   /** Write objects and marks so that `read` understands them. */
   write() {
-    return JSON.stringify({ objects: this.objects, marks: [...this.marks] });
+    return JSON.stringify({ objects: this.objects, marks: [...this.marks], words: [...this.words] });
   }
 
   /** Take over what `write` gave; anything else is left alone. */
   read(text) {
     try {
-      const { objects, marks } = JSON.parse(text);
-      Object.assign(this, { objects, marks: new Map(marks), history: [] });
+      const { objects, marks, words = [] } = JSON.parse(text);
+      Object.assign(this, { objects, marks: new Map(marks), words: new Map(words), history: [] });
       this.nextId = Math.max(...objects.map(({ id }) => id)) + 1;
       this.selectedId = objects[0].id;
     } catch {
@@ -142,9 +158,11 @@ export class Project extends EventTarget {
     this.#changed();
   }
 
-  /** Write the marks as prompts of the service. */
-  toPrompts() {
-    return this.objects.flatMap(({ id }) =>
+  /** Write the marks, and the words where they are asked for, as prompts of the service. */
+  toPrompts(usesWords) {
+    const words = usesWords ? [...this.words] : [];
+    const described = words.map(([id, text]) => ({ object_id: id, frame_index: 0, prompt_id: crypto.randomUUID?.(), text }));
+    const marked = this.objects.flatMap(({ id }) =>
       this.framesOf(id).flatMap((frame) => {
         const { points, box } = this.marksOf(id, frame);
         const common = { object_id: id, frame_index: frame };
@@ -154,6 +172,7 @@ export class Project extends EventTarget {
         ];
       }),
     );
+    return [...described, ...marked];
   }
 
   #add(id) {
@@ -167,8 +186,8 @@ export class Project extends EventTarget {
   }
 
   #remember() {
-    const { objects, selectedId, nextId, marks } = this;
-    this.history.push({ objects, selectedId, nextId, marks: new Map(marks) });
+    const { objects, selectedId, nextId, marks, words } = this;
+    this.history.push({ objects, selectedId, nextId, marks: new Map(marks), words });
   }
 
   #changed() {

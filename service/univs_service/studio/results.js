@@ -60,16 +60,19 @@ export class Results {
 
 /** Write results as the JSON document that `univs segment -o out.json` writes, with the names of the objects. */
 export function toDocument(results, video, fileName, objects) {
-  const frames = results.inOrder().map(({ frame_index, pts, time_base, size, weights, objects: masks }) => ({
+  const frames = results.inOrder().map(({ frame_index, pts, time_base, size, weights, warning, objects: masks, semantic, panoptic }) => ({
     frame_index,
     pts,
     time_base,
     size,
     weights,
+    warning: warning ?? null,
     objects: masks.map((mask) => ({
       ...mask,
       label: mask.label ?? objects.find(({ id }) => id === mask.object_id)?.name ?? null,
     })),
+    semantic: semantic ?? null,
+    panoptic: panoptic ?? null,
   }));
   const { width, height, frame_rate } = video;
   return {

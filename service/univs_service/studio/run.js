@@ -27,15 +27,15 @@ export class Run extends EventTarget {
     return this.lastFrame === null ? null : this.lastFrame - this.firstFrame + 1;
   }
 
-  /** Start over with these prompts; results of an earlier run are given up. */
-  async start(video, prompts, firstFrame) {
+  /** Start over with these prompts and wishes (fields of the request); results of an earlier run are given up. */
+  async start(video, prompts, firstFrame, wishes) {
     await this.forget();
     this.firstFrame = firstFrame;
     this.lastFrame = video.num_frames === null ? null : video.num_frames - 1;
     this.#enter("starting");
     try {
       const source = { kind: "video", video_id: video.video_id };
-      this.#attach(await createSession({ source, prompts, from_frame: firstFrame }));
+      this.#attach(await createSession({ source, prompts, from_frame: firstFrame, ...wishes }));
     } catch (error) {
       this.#enter("failed");
       this.#tellProblem(error);
@@ -121,6 +121,7 @@ export class Run extends EventTarget {
         break;
       case "frame.error":
       case "prompt.refused":
+      case "config.refused":
       case "input.lost":
         this.#tell("problem", event.problem);
         break;
