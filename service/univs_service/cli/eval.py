@@ -17,6 +17,7 @@ class _Task(StrEnum):
     IMAGE_INSTANCE = "image-instance"
     IMAGE_SEMANTIC = "image-semantic"
     IMAGE_PANOPTIC = "image-panoptic"
+    IMAGE_REFERRING = "image-referring"
 
 
 class _Prompt(StrEnum):

@@ -351,9 +351,9 @@ MINIATURES: dict[str, Callable[[Path], None]] = {
 
 
 # Data sets on which nothing is evaluated.
-TRAINED_ON_ALONE = frozenset(
-    {"ade20k_instances", "ade20k_panoptic", "lvis", "own_videos", "refcoco", "refcoco_plus", "refcocog", "sa1b"}
-)
+TRAINED_ON_ALONE = frozenset({"sa1b"})
+# Data sets for which no server takes predictions.
+WITHOUT_SERVER = frozenset({"davis2016", "own_videos", "refcoco", "refcoco_plus", "refcocog"})
 
 
 def _encoded(number: int, frame: int) -> dict[str, Any] | None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     assert train.missing == (gone,)
     assert (train.num_files, train.is_complete, valid.is_complete) == (6, False, True)
     assert "instances_test.json" in test.problem
+
+
+def test_missing_pictures_of_stills_are_named(tmp_path: Path) -> None:
+    """Of COCO one picture is missing, then all of them; what is predicted can be scored without any."""
+    MINIATURES["coco_instances"](tmp_path)
+    gone = tmp_path / "val2017" / "000000000002.jpg"
+    gone.unlink()
+    _, val = check_benchmark("coco_instances", tmp_path)
+    assert (val.missing, val.num_files) == ((gone,), 2)
+    shutil.rmtree(tmp_path / "val2017")
+    _, val = check_benchmark("coco_instances", tmp_path)
+    assert len(val.missing) == 2
 
 
 def test_damaged_first_frame_is_told(tmp_path: Path) -> None:

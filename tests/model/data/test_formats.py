@@ -39,6 +39,26 @@ def test_davis_says_which_file_is_missing(tmp_path: Path) -> None:
         Davis2016(root, "test")
 
 
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("2016/val.txt", "square\n"),
+        (
+            "480p/val.txt",
+            "".join(f"/JPEGImages/480p/square/{n:05d}.jpg /Annotations/480p/square/{n:05d}.png \n" for n in range(5)),
+        ),
+    ],
+)
+def test_davis_reads_the_official_lists_of_both_releases(tmp_path: Path, place: str, content: str) -> None:
+    root = write_davis(tmp_path)
+    path = root / "ImageSets" / place
+    path.parent.mkdir()
+    path.write_text(content, encoding="utf-8")
+    source = Davis2016(root, "val")
+    assert [clip.name for clip in source.clips] == ["square"]
+    assert source.num_frames(0) == 5
+
+
 def test_coco_instances_give_polygons_as_masks_without_crowds(tmp_path: Path) -> None:
     _write_picture(tmp_path / "images" / "7.jpg")
     square = [[5, 5, 15, 5, 15, 10, 5, 10]]

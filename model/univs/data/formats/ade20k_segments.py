@@ -74,6 +74,10 @@ class Ade20kSegments:
         """Number the pictures, from 1."""
         return tuple(range(1, len(self) + 1))
 
+    def map_name(self, item_index: int) -> str:
+        """Name the picture of ids that predictions have."""
+        return self.pairs[item_index][1].name
+
     def segments(self, item_index: int) -> list[PictureSegment]:
         """Read the stuff of a picture, if it was asked for, and its things.
 

@@ -35,17 +35,31 @@ class CocoInstances:
     """Pictures with instances; crowds are left out.
 
     Attributes:
+        annotation: the file.
         entries: the pictures, in the order of their ids.
         categories: of the file.
     """
 
-    def __init__(self, name: str, entries: tuple[CocoEntry, ...], categories: Categories, is_exhaustive: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        annotation: Path,
+        entries: tuple[CocoEntry, ...],
+        categories: Categories,
+        is_exhaustive: bool,
+    ) -> None:
         self.name = name
+        self.annotation = annotation
         self.entries = entries
         self.categories = categories
         self.vocabulary = categories.names
         self.is_exhaustive = is_exhaustive
         self._rows = categories.rows
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """Number the pictures as the file does."""
+        return tuple(entry.image_id for entry in self.entries)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -102,9 +116,18 @@ class CocoPanoptic:
         """Give 1: every item is a still."""
         return 1
 
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """Number the pictures as the file does."""
+        return tuple(entry.image_id for entry in self.entries)
+
+    def map_name(self, item_index: int) -> str:
+        """Name the picture of ids."""
+        return str(self.entries[item_index].annotations[0]["file_name"])
+
     def map_path(self, item_index: int) -> Path:
         """Say where the ids of a picture lie."""
-        return self._segments / str(self.entries[item_index].annotations[0]["file_name"])
+        return self._segments / self.map_name(item_index)
 
     def read(self, item_index: int, _position: int, /) -> Picture:
         """Read a picture, its things and its stuff."""
@@ -139,10 +162,11 @@ def open_coco_instances(root: Path, split: str, *, keeps_empty: bool = False) ->
     Raises:
         InputError: where a part of the layout is missing or malformed.
     """
-    entries, categories = _read(_annotation(root, "instances", split), _image_folder(root, split), ("category_id",))
+    annotation = _annotation(root, "instances", split)
+    entries, categories = _read(annotation, _image_folder(root, split), ("category_id",))
     if not keeps_empty:
         entries = tuple(entry for entry in entries if entry.annotations)
-    return CocoInstances(f"coco-instances-{split}", entries, categories, is_exhaustive=True)
+    return CocoInstances(f"coco-instances-{split}", annotation, entries, categories, is_exhaustive=True)
 
 
 def open_lvis(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInstances:
@@ -160,11 +184,11 @@ def open_lvis(root: Path, split: str, *, keeps_empty: bool = False) -> CocoInsta
     name = f"lvis_v1_{split}.json"
     annotation = first_existing((root / name, root / "annotations" / name))
     places = (root, root / "images", root.parent / "coco")
-    folder = first_existing(tuple(place / each for place in places for each in ("train2017", "val2017"))).parent
-    entries, categories = _read(annotation, folder, ("category_id",))
+    folders = (place for place in places if (place / "train2017").is_dir() or (place / "val2017").is_dir())
+    entries, categories = _read(annotation, next(folders, root), ("category_id",))
     if not keeps_empty:
         entries = tuple(entry for entry in entries if entry.annotations)
-    return CocoInstances(f"lvis-{split}", entries, categories, is_exhaustive=False)
+    return CocoInstances(f"lvis-{split}", annotation, entries, categories, is_exhaustive=False)
 
 
 def _read(annotation: Path, images: Path, keys: tuple[str, ...]) -> tuple[tuple[CocoEntry, ...], Categories]:
@@ -201,4 +225,6 @@ def _annotation(root: Path, kind: str, split: str) -> Path:
 
 
 def _image_folder(root: Path, split: str) -> Path:
-    return first_existing((root / split, root / f"{split}2017", root / "images" / f"{split}2017", root / "images"))
+    """Find the pictures; where there are none, `SPLIT/` is where they are missed."""
+    folders = (root / split, root / f"{split}2017", root / "images" / f"{split}2017", root / "images")
+    return next((folder for folder in folders if folder.is_dir()), folders[0])

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from univs.companions import ClassVectors
+from univs.data.formats.ade20k_segments import Ade20kSegments
 from univs.data.formats.burst import annotation_path, open_burst
-from univs.data.formats.coco import CocoPanoptic, open_coco_instances
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances, open_lvis
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
 from univs.data.formats.json_files import read_json
 from univs.data.formats.label_pictures import LabelPictures, open_ade20k, open_camvid
@@ -19,10 +20,13 @@ from univs.data.formats.vipseg import VipSeg
 from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos
 from univs.errors import InputError
+from univs.evaluation.federated import MAX_RESULTS as MAX_RESULTS_LVIS
 from univs.evaluation.predicting.exemplars import predict_exemplars
 from univs.evaluation.predicting.found import OpenFinder, predict_classes, predict_segments, predict_tracks
 from univs.evaluation.predicting.prompted import predict_expressions, predict_named_objects, predict_objects
 from univs.evaluation.predicting.stills import (
+    MappedPictures,
+    NumberedPictures,
     predict_instances,
     predict_picture_classes,
     predict_picture_segments,
@@ -136,8 +140,8 @@ def predict_benchmark(name: str, subject: Subject, root: Path, split: str, outpu
         subject: what is run.
         root: the folder in which the data set was unpacked.
         split: of the data set.
-        output: the zip that is written (for `burst` and `coco_instances` a JSON); a folder for `vipseg`, `ref_davis`
-            and `coco_panoptic`.
+        output: the zip that is written (for `burst` and instances of pictures a JSON); a folder for panoptic segments
+            and `ref_davis`.
         on_frame: told of every frame.
     Raises:
         InputError: for another name, or a layout with parts missing.
@@ -185,16 +189,38 @@ def _tracks(subject: Subject, root: Path, split: str, output: Path, on_frame: On
     predict_tracks(source, subject.finder(vocabulary, released_vis()), output, on_frame)
 
 
-def _coco_instances(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
-    source = open_coco_instances(root, split, keeps_empty=True)
-    vocabulary = subject.vocabulary("coco", source.vocabulary, (True,) * len(source.vocabulary))
-    predict_instances(source, subject.still_finder(vocabulary, released_image), output, on_frame)
+def _instances(
+    subject: Subject,
+    root: Path,
+    split: str,
+    output: Path,
+    on_frame: OnFrame,
+    source: Callable[[Path, str], NumberedPictures],
+    section: str,
+    max_results: int = 100,
+) -> None:
+    pictures = source(root, split)
+    vocabulary = subject.vocabulary(section, pictures.vocabulary, (True,) * len(pictures.vocabulary))
+
+    def released(short_side_px: int) -> EntityOptions:
+        options = released_image(short_side_px)
+        return replace(options, ranking=replace(options.ranking, max_results=max_results))
+
+    predict_instances(pictures, subject.still_finder(vocabulary, released), output, on_frame)
 
 
-def _coco_panoptic(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFrame) -> None:
-    source = CocoPanoptic(root, split)
-    vocabulary = subject.vocabulary("coco_panoptic", source.vocabulary, source.categories.is_thing)
-    predict_picture_segments(source, subject.still_finder(vocabulary, released_image_panoptic), output, on_frame)
+def _picture_segments(
+    subject: Subject,
+    root: Path,
+    split: str,
+    output: Path,
+    on_frame: OnFrame,
+    source: Callable[[Path, str], MappedPictures],
+    section: str,
+) -> None:
+    pictures = source(root, split)
+    vocabulary = subject.vocabulary(section, pictures.vocabulary, pictures.categories.is_thing)
+    predict_picture_segments(pictures, subject.still_finder(vocabulary, released_image_panoptic), output, on_frame)
 
 
 def _label_pictures(
@@ -225,11 +251,18 @@ def _vspw(subject: Subject, root: Path, split: str, output: Path, on_frame: OnFr
 
 _PREDICTORS: dict[str, Predictor] = {
     "ade20k": partial(_label_pictures, source=open_ade20k, section="ade20k"),
+    "ade20k_instances": partial(
+        _instances, source=partial(Ade20kSegments, with_stuff=False), section="ade20k_instances"
+    ),
+    "ade20k_panoptic": partial(_picture_segments, source=partial(Ade20kSegments, with_stuff=True), section="ade20k"),
     "burst": _burst,
     "camvid": partial(_label_pictures, source=open_camvid, section="camvid"),
-    "coco_instances": _coco_instances,
-    "coco_panoptic": _coco_panoptic,
+    "coco_instances": partial(_instances, source=partial(open_coco_instances, keeps_empty=True), section="coco"),
+    "coco_panoptic": partial(_picture_segments, source=CocoPanoptic, section="coco_panoptic"),
     "davis2017": partial(_objects, source=open_davis2017),
+    "lvis": partial(
+        _instances, source=partial(open_lvis, keeps_empty=True), section="lvis", max_results=MAX_RESULTS_LVIS
+    ),
     "mose": partial(_objects, source=open_mose),
     "ovis": partial(_tracks, name="ovis", section="ovis"),
     "ref_davis": _ref_davis,

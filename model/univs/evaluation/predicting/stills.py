@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from univs.data.formats.coco import CocoInstances, CocoPanoptic
+from univs.data.formats.categories import Categories
 from univs.data.formats.label_pictures import LabelPictures
 from univs.data.sample import Source
 from univs.evaluation.predicting.found import OpenFinder, described, write_ids
@@ -18,7 +18,29 @@ from univs.inference.entities.segmenter import EntitySegmenter
 from univs.types import FrameResult
 
 
-def predict_instances(source: CocoInstances, open_finder: OpenFinder, path: Path, on_frame: OnFrame) -> None:
+class NumberedPictures(Source, Protocol):
+    """Pictures as COCO's formats number them."""
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """Number of each picture."""
+        ...
+
+    @property
+    def categories(self) -> Categories:
+        """Names and numbers of the categories."""
+        ...
+
+
+class MappedPictures(NumberedPictures, Protocol):
+    """Such pictures, each with a picture of ids."""
+
+    def map_name(self, item_index: int, /) -> str:
+        """Name the picture of ids."""
+        ...
+
+
+def predict_instances(source: NumberedPictures, open_finder: OpenFinder, path: Path, on_frame: OnFrame) -> None:
     """Find the instances of every picture, and write a JSON list in COCO's format of results.
 
     Args:
@@ -28,13 +50,14 @@ def predict_instances(source: CocoInstances, open_finder: OpenFinder, path: Path
         on_frame: told of every picture.
     """
     found: list[dict[str, Any]] = []
-    for item_index, entry in enumerate(source.entries):
+    category_ids = source.categories.category_ids
+    for item_index, image_id in enumerate(source.image_ids):
         result, finder = _look(source, item_index, open_finder, Answer.INSTANCES, on_frame)
         masks = {each.object_id: each.mask for each in result.objects if each.area_fraction > 0}
         found.extend(
             {
-                "image_id": entry.image_id,
-                "category_id": source.categories.category_ids[each.class_index],
+                "image_id": image_id,
+                "category_id": category_ids[each.class_index],
                 "segmentation": {"size": list(result.size), "counts": masks[each.object_id].counts},
                 "score": each.score,
             }
@@ -44,19 +67,19 @@ def predict_instances(source: CocoInstances, open_finder: OpenFinder, path: Path
     path.write_text(json.dumps(found), encoding="utf-8")
 
 
-def predict_picture_segments(source: CocoPanoptic, open_finder: OpenFinder, folder: Path, on_frame: OnFrame) -> None:
+def predict_picture_segments(source: MappedPictures, open_finder: OpenFinder, folder: Path, on_frame: OnFrame) -> None:
     """Divide every picture among segments, and write `pred.json` and `pan_pred/NAME.png`.
 
     Arguments as for `predict_instances`; files go into `folder`.
     """
     annotations = []
-    for item_index, entry in enumerate(source.entries):
+    for item_index, image_id in enumerate(source.image_ids):
         result, _ = _look(source, item_index, open_finder, Answer.PANOPTIC, on_frame)
         assert result.panoptic is not None, "a panoptic answer was asked for"
-        name = source.map_path(item_index).name
+        name = source.map_name(item_index)
         write_ids(folder / "pan_pred" / name, result.panoptic.segment_ids().numpy())
         segments = described(result.panoptic, source.categories.category_ids)
-        annotations.append({"image_id": entry.image_id, "file_name": name, "segments_info": segments})
+        annotations.append({"image_id": image_id, "file_name": name, "segments_info": segments})
     (folder / "pred.json").write_text(json.dumps({"annotations": annotations}), encoding="utf-8")
 
 

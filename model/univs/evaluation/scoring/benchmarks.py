@@ -5,7 +5,9 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
+from univs.data.formats.ade20k_segments import Ade20kSegments
 from univs.data.formats.burst import common_categories, open_burst
+from univs.data.formats.coco import CocoPanoptic, open_coco_instances, open_lvis
 from univs.data.formats.davis2017 import open_davis2017, open_ref_davis
 from univs.data.formats.json_files import first_existing
 from univs.data.formats.label_pictures import LabelPictures, open_ade20k, open_camvid
@@ -17,7 +19,14 @@ from univs.data.formats.vspw import Vspw
 from univs.data.formats.youtube_vos import open_ref_youtube_vos, open_youtube_vos, seen_categories
 from univs.errors import InputError
 from univs.evaluation.scoring import masks
-from univs.evaluation.scoring.images import score_coco_instances, score_coco_panoptic, score_label_pictures
+from univs.evaluation.scoring.images import (
+    score_ade20k_instances,
+    score_ade20k_panoptic,
+    score_coco_instances,
+    score_coco_panoptic,
+    score_label_pictures,
+    score_lvis,
+)
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.scenes import score_classes, score_panoptic
 from univs.evaluation.scoring.table import ScoreTable
@@ -56,13 +65,33 @@ def _label_pictures(
         return score_label_pictures(source(root, split), predicted)
 
 
+def _ade20k_instances(root: Path, split: str, predictions: Path) -> ScoreTable:
+    return score_ade20k_instances(Ade20kSegments(root, split, with_stuff=False), predictions)
+
+
+def _ade20k_panoptic(root: Path, split: str, predictions: Path) -> ScoreTable:
+    return score_ade20k_panoptic(Ade20kSegments(root, split, with_stuff=True), predictions)
+
+
 def _burst(root: Path, split: str, predictions: Path) -> ScoreTable:
     return score_class_tracking(open_burst(root, split), predictions, common_categories(root))
+
+
+def _coco_instances(root: Path, split: str, predictions: Path) -> ScoreTable:
+    return score_coco_instances(open_coco_instances(root, split, keeps_empty=True), predictions)
+
+
+def _coco_panoptic(root: Path, split: str, predictions: Path) -> ScoreTable:
+    return score_coco_panoptic(CocoPanoptic(root, split), predictions)
 
 
 def _davis2017(root: Path, split: str, predictions: Path) -> ScoreTable:
     with closing(PredictedMaps(predictions)) as predicted:
         return masks.score_objects(open_davis2017(root, split), predicted)
+
+
+def _lvis(root: Path, split: str, predictions: Path) -> ScoreTable:
+    return score_lvis(open_lvis(root, split, keeps_empty=True), predictions)
 
 
 def _mose(root: Path, split: str, predictions: Path) -> ScoreTable:
@@ -110,11 +139,14 @@ def _youtube_vos(root: Path, split: str, predictions: Path) -> ScoreTable:
 
 _SCORERS: dict[str, Scorer] = {
     "ade20k": partial(_label_pictures, source=open_ade20k),
+    "ade20k_instances": _ade20k_instances,
+    "ade20k_panoptic": _ade20k_panoptic,
     "burst": _burst,
     "camvid": partial(_label_pictures, source=open_camvid),
-    "coco_instances": score_coco_instances,
-    "coco_panoptic": score_coco_panoptic,
+    "coco_instances": _coco_instances,
+    "coco_panoptic": _coco_panoptic,
     "davis2017": _davis2017,
+    "lvis": _lvis,
     "mose": _mose,
     "ovis": partial(_tracks, name="ovis"),
     "ref_davis": _ref_davis,

@@ -1,94 +1,118 @@
-"""Scores of pictures: COCO instances and panoptic segments, classes of ADE20K and CamVid."""
+"""Scores of pictures: instances and panoptic segments of COCO, LVIS and ADE20K, classes of ADE20K and CamVid."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from univs.data.formats.json_files import Json, first_existing, read_json, understanding
+from univs import rle
+from univs.data.formats.ade20k_segments import Ade20kSegments
+from univs.data.formats.categories import Categories
+from univs.data.formats.coco import CocoInstances, CocoPanoptic
+from univs.data.formats.json_files import Json, read_json, understanding
 from univs.data.formats.label_pictures import LabelPictures
 from univs.data.formats.segmentations import to_rle
+from univs.data.images import read_ids
 from univs.errors import InputError
 from univs.evaluation import panoptic, semantic
+from univs.evaluation.federated import evaluate_federated
 from univs.evaluation.instances import ScoredInstance, TrueInstance, evaluate_instances
 from univs.evaluation.panoptic import PanopticMap, PanopticQuality, Segment
+from univs.evaluation.predicting.stills import MappedPictures
+from univs.evaluation.predicting.videos import frame_size
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.table import ScoreRow, ScoreTable
 from univs.evaluation.scoring.tracks import PRECISION_COLUMNS, precision_values
 
 
-def score_coco_instances(root: Path, split: str, predictions: Path) -> ScoreTable:
+def score_coco_instances(source: CocoInstances, predictions: Path) -> ScoreTable:
     """Give AP and AR of COCO's results format, over classes and of each annotated class.
 
     Args:
-        root: holds `annotations/instances_SPLIT.json`, or `instances_SPLIT.json`.
-        split: such as "val2017".
+        source: annotated pictures, those without annotation among them.
+        predictions: a JSON list of image_id, category_id, segmentation, score.
+    Raises:
+        InputError: for predictions that are missing or malformed.
+    """
+    with understanding(source.annotation):
+        truth = [
+            TrueInstance(
+                entry.image_id, int(each["category_id"]), mask, bool(each.get("iscrowd", 0)), float(each["area"])
+            )
+            for entry in source.entries
+            for each in entry.annotations
+            if (mask := to_rle(each["segmentation"], entry.size)) is not None
+        ]
+    sizes = {entry.image_id: entry.size for entry in source.entries}
+    return _instances_table(_read_instances(predictions, sizes), truth, source.categories)
+
+
+def score_ade20k_instances(source: Ade20kSegments, predictions: Path) -> ScoreTable:
+    """Give AP and AR of COCO's results format for ADE20K, whose pictures are numbered from 1 in the order of names.
+
+    Raises:
+        InputError: for predictions that are missing or malformed.
+    """
+    truth, sizes = [], {}
+    for item_index, image_id in enumerate(source.image_ids):
+        for segment in source.segments(item_index):
+            category_id = source.categories.category_ids[segment.category_id]
+            truth.append(TrueInstance(image_id, category_id, rle.encode(segment.mask)))
+        sizes[image_id] = frame_size(source, item_index)
+    return _instances_table(_read_instances(predictions, sizes), truth, source.categories)
+
+
+def score_lvis(source: CocoInstances, predictions: Path) -> ScoreTable:
+    """Give AP and AR of LVIS: over classes, and over rare, common and frequent ones.
+
+    Args:
+        source: annotated pictures, those without annotation among them.
         predictions: a JSON list of image_id, category_id, segmentation, score.
     Raises:
         InputError: for files that are missing or malformed.
     """
-    name = f"instances_{split}.json"
-    annotation = first_existing((root / "annotations" / name, root / name))
-    content = read_json(annotation, ("images", "annotations", "categories"))
-    with understanding(annotation):
-        sizes = {int(image["id"]): (int(image["height"]), int(image["width"])) for image in content["images"]}
-        names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
-        truth = [
-            TrueInstance(int(each["image_id"]), int(each["category_id"]), mask, bool(each["iscrowd"]), each["area"])
-            for each in content["annotations"]
-            if (mask := to_rle(each["segmentation"], sizes[int(each["image_id"])])) is not None
-        ]
-    with understanding(predictions):
-        predicted = [
-            ScoredInstance(int(each["image_id"]), int(each["category_id"]), float(each["score"]), mask)
-            for each in _read_list(predictions)
-            if (mask := to_rle(each["segmentation"], sizes[int(each["image_id"])])) is not None
-        ]
-    category_ids = sorted(names)
-    report = evaluate_instances(predicted, truth, category_ids)
-    annotated = {each.category_id for each in truth}
-    rows = [ScoreRow("all", precision_values(report.all))]
-    for category_id, each in zip(category_ids, report.classes, strict=True):
-        if category_id in annotated:
-            rows.append(ScoreRow(names[category_id], precision_values(each)))
-    return ScoreTable(PRECISION_COLUMNS, tuple(rows))
+    sizes = {entry.image_id: entry.size for entry in source.entries}
+    figures = evaluate_federated(
+        _read_instances(predictions, sizes), read_json(source.annotation, ("images", "annotations", "categories"))
+    )
+    return ScoreTable(tuple(figures), (ScoreRow("all", tuple(figures.values())),))
 
 
-def score_coco_panoptic(root: Path, split: str, predictions: Path) -> ScoreTable:
+def score_coco_panoptic(source: CocoPanoptic, predictions: Path) -> ScoreTable:
     """Give PQ, SQ and RQ over all classes, things and stuff, and of each class that occurs.
 
     Args:
-        root: holds `annotations/panoptic_SPLIT.json` and the id pictures in `annotations/panoptic_SPLIT/`, or both
-            without `annotations`.
-        split: such as "val2017".
+        source: annotated pictures.
         predictions: a folder with `pred.json` in the format of the annotation and `pan_pred/NAME.png`.
     Raises:
         InputError: for files that are missing or malformed.
     """
-    name = f"panoptic_{split}"
-    annotation = first_existing((root / "annotations" / f"{name}.json", root / f"{name}.json"))
-    maps = first_existing((root / "annotations" / name, root / name))
-    content = read_json(annotation, ("annotations", "categories"))
-    answers = read_json(predictions / "pred.json", ("annotations",))
-    with understanding(annotation):
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        rows = {int(category["id"]): row for row, category in enumerate(categories)}
-        is_thing = tuple(bool(category["isthing"]) for category in categories)
-        labels = tuple(str(category["name"]) for category in categories)
-    total = panoptic.empty_tally(len(labels))
-    by_image = {str(each["image_id"]): each for each in answers["annotations"]}
-    for each in content["annotations"]:
-        answer = by_image.get(str(each["image_id"]))
-        if answer is None:
-            raise InputError(f"expected picture {each['image_id']} in {predictions / 'pred.json'}, got none; write all")
-        truth = _panoptic_map(maps, each, rows)
-        total = total + panoptic.tally(_panoptic_map(predictions / "pan_pred", answer, rows), truth, len(labels))
-    report = panoptic.summarize(total, is_thing)
-    table = [_quality("all", report.all), _quality("things", report.things), _quality("stuff", report.stuff)]
-    table.extend(_quality(labels[row], each) for row, each in enumerate(report.classes) if each.num_classes)
-    return ScoreTable(("PQ", "SQ", "RQ"), tuple(table))
+    rows = source.categories.rows
+
+    def truth(item_index: int) -> PanopticMap:
+        annotation = source.entries[item_index].annotations[0]
+        return _panoptic_map(source.map_path(item_index), annotation["segments_info"], rows)
+
+    return _panoptic_table(source, truth, predictions)
+
+
+def score_ade20k_panoptic(source: Ade20kSegments, predictions: Path) -> ScoreTable:
+    """Give PQ, SQ and RQ of ADE20K, with predictions as `score_coco_panoptic` takes them.
+
+    Raises:
+        InputError: for files that are missing or malformed.
+    """
+
+    def truth(item_index: int) -> PanopticMap:
+        segments = source.segments(item_index)
+        ids = np.zeros(frame_size(source, item_index), dtype=np.int64)
+        for number, each in enumerate(segments, start=1):
+            ids[each.mask] = number
+        return PanopticMap(ids, tuple(Segment(n, each.category_id) for n, each in enumerate(segments, start=1)))
+
+    return _panoptic_table(source, truth, predictions)
 
 
 def score_label_pictures(source: LabelPictures, predicted: PredictedMaps) -> ScoreTable:
@@ -116,6 +140,45 @@ def score_label_pictures(source: LabelPictures, predicted: PredictedMaps) -> Sco
     return ScoreTable(("mIoU", "fwIoU", "mAcc", "aAcc"), (ScoreRow("all", head), *rows))
 
 
+def _read_instances(predictions: Path, sizes: dict[int, tuple[int, int]]) -> list[ScoredInstance]:
+    """Read a JSON list of results, of pictures with these (height, width)."""
+    with understanding(predictions):
+        return [
+            ScoredInstance(int(each["image_id"]), int(each["category_id"]), float(each["score"]), mask)
+            for each in _read_list(predictions)
+            if (mask := to_rle(each["segmentation"], sizes[int(each["image_id"])])) is not None
+        ]
+
+
+def _instances_table(predicted: list[ScoredInstance], truth: list[TrueInstance], categories: Categories) -> ScoreTable:
+    report = evaluate_instances(predicted, truth, categories.category_ids)
+    annotated = {each.category_id for each in truth}
+    rows = [ScoreRow("all", precision_values(report.all))]
+    for category_id, name, each in zip(categories.category_ids, categories.names, report.classes, strict=True):
+        if category_id in annotated:
+            rows.append(ScoreRow(name, precision_values(each)))
+    return ScoreTable(PRECISION_COLUMNS, tuple(rows))
+
+
+def _panoptic_table(source: MappedPictures, truth: Callable[[int], PanopticMap], predictions: Path) -> ScoreTable:
+    answers = read_json(predictions / "pred.json", ("annotations",))
+    categories = source.categories
+    with understanding(predictions / "pred.json"):
+        by_image = {int(each["image_id"]): each for each in answers["annotations"]}
+    total = panoptic.empty_tally(len(categories.names))
+    for item_index, image_id in enumerate(source.image_ids):
+        answer = by_image.get(image_id)
+        if answer is None:
+            raise InputError(f"expected picture {image_id} in {predictions / 'pred.json'}, got none; write all")
+        path = predictions / "pan_pred" / str(answer.get("file_name"))
+        predicted = _panoptic_map(path, answer.get("segments_info"), categories.rows)
+        total = total + panoptic.tally(predicted, truth(item_index), len(categories.names))
+    report = panoptic.summarize(total, categories.is_thing)
+    table = [_quality("all", report.all), _quality("things", report.things), _quality("stuff", report.stuff)]
+    table.extend(_quality(categories.names[row], each) for row, each in enumerate(report.classes) if each.num_classes)
+    return ScoreTable(("PQ", "SQ", "RQ"), tuple(table))
+
+
 def _read_list(path: Path) -> list[Json]:
     """Read a JSON list.
 
@@ -131,18 +194,16 @@ def _read_list(path: Path) -> list[Json]:
     return content
 
 
-def _panoptic_map(folder: Path, each: Json, rows: dict[int, int]) -> PanopticMap:
-    path = folder / str(each["file_name"])
+def _panoptic_map(path: Path, segments_info: Any, rows: dict[int, int]) -> PanopticMap:
+    """Read a picture of ids and what its file says of them (JSON, hence Any)."""
     try:
-        with Image.open(path) as image:
-            colours = np.array(image.convert("RGB")).astype(np.int64)
+        ids = read_ids(path)
     except OSError as error:
         raise InputError(f"expected the id picture {path}, got {error!r}; write one per annotation") from error
-    ids: npt.NDArray[np.int64] = colours @ np.array([1, 256, 256 * 256], dtype=np.int64)
     with understanding(path):
         segments = tuple(
             Segment(int(segment["id"]), rows[int(segment["category_id"])], bool(segment.get("iscrowd", 0)))
-            for segment in each["segments_info"]
+            for segment in segments_info
         )
     return PanopticMap(ids, segments)
 

@@ -12,7 +12,7 @@ from univs.evaluation import objects, panoptic_targets, referring, seen_unseen
 from univs.evaluation.objects import ObjectScore
 from univs.evaluation.scoring.predicted_maps import PredictedMaps
 from univs.evaluation.scoring.table import ScoreRow, ScoreTable
-from univs.evaluation.semantic import LabelMap, check_shapes
+from univs.evaluation.semantic import LabelMap, check_shapes, nan_mean
 from univs.evaluation.vos import score_clip, scored_frames
 
 
@@ -35,6 +35,7 @@ def score_seen_unseen(source: LabelVideos, predicted: PredictedMaps, seen: froze
         seen: names of the classes of the training split.
     """
     scores: list[seen_unseen.TargetScore] = []
+    clips = []
     for video in source.videos:
         positions, frames = _split(_annotated(video, predicted))
         targets = [
@@ -45,23 +46,13 @@ def score_seen_unseen(source: LabelVideos, predicted: PredictedMaps, seen: froze
             )
             for each in video.objects
         ]
-        scores.extend(seen_unseen.score_targets(frames, targets))
+        here = seen_unseen.score_targets(frames, targets)
+        scores.extend(here)
+        parts = _seen_unseen(seen_unseen.summarize(here))
+        clips.append(ScoreRow(video.name, (nan_mean(parts), *parts)))  # of the groups that the video has
     report = seen_unseen.summarize(scores)
-    return ScoreTable(
-        ("G", "J seen", "J unseen", "F seen", "F unseen"),
-        (
-            ScoreRow(
-                "all",
-                (
-                    report.overall,
-                    report.region_seen,
-                    report.region_unseen,
-                    report.boundary_seen,
-                    report.boundary_unseen,
-                ),
-            ),
-        ),
-    )
+    rows = (ScoreRow("all", (report.overall, *_seen_unseen(report))),)
+    return ScoreTable(("G", "J seen", "J unseen", "F seen", "F unseen"), rows, tuple(clips))
 
 
 def score_panoptic_targets(
@@ -87,6 +78,10 @@ def score_panoptic_targets(
             )
         tallies.append(panoptic_targets.tally(frames, targets))
     report = panoptic_targets.summarize(sum(tallies[1:], start=tallies[0]))
+    clips = tuple(
+        ScoreRow(video.name, _overall(panoptic_targets.summarize(each)))
+        for video, each in zip(source.videos, tallies, strict=True)
+    )
     rows = (
         ScoreRow("all", (report.overall, report.overall_mask, report.overall_boundary)),
         _group("things seen", report.thing_seen_mask, report.thing_seen_boundary),
@@ -94,11 +89,14 @@ def score_panoptic_targets(
         _group("stuff seen", report.stuff_seen_mask, report.stuff_seen_boundary),
         _group("stuff unseen", report.stuff_unseen_mask, report.stuff_unseen_boundary),
     )
-    return ScoreTable(("mean", "mask IoU", "boundary IoU"), rows)
+    return ScoreTable(("mean", "mask IoU", "boundary IoU"), rows, clips)
 
 
 def score_expressions(source: LabelVideos, predicted: PredictedMaps) -> ScoreTable:
-    """Give J and F over expressions, all frames; predictions lie in VIDEO/EXPRESSION, any value but 0 is the object."""
+    """Give J and F over expressions and of each, all frames.
+
+    Predictions lie in VIDEO/EXPRESSION, any value but 0 is the object.
+    """
     scores = []
     for video in source.videos:
         for each in video.objects:
@@ -111,7 +109,9 @@ def score_expressions(source: LabelVideos, predicted: PredictedMaps) -> ScoreTab
             ]
             scores.append(score_clip(folder, pairs))
     report = referring.over_expressions(scores)
-    return ScoreTable(("J&F", "J", "F"), (ScoreRow("all", (report.mean, report.region, report.boundary)),))
+    rows = (ScoreRow("all", (report.mean, report.region, report.boundary)),)
+    clips = tuple(ScoreRow(each.clip, (each.mean, each.region, each.boundary)) for each in scores)
+    return ScoreTable(("J&F", "J", "F"), rows, clips)
 
 
 def score_annotators(sources: Sequence[LabelVideos], predicted: Sequence[PredictedMaps]) -> ScoreTable:
@@ -128,7 +128,12 @@ def score_annotators(sources: Sequence[LabelVideos], predicted: Sequence[Predict
     rows = [ScoreRow("all", (total.mean, total.region, total.boundary))]
     for number, report in enumerate(reports, start=1):
         rows.append(ScoreRow(f"annotator {number}", (report.mean, report.region.mean, report.boundary.mean)))
-    return ScoreTable(("J&F", "J", "F"), tuple(rows))
+    clips = []
+    for clip in dict.fromkeys(each.clip for each in reports[0].objects):
+        of_clip = [objects.summarize([each for each in report.objects if each.clip == clip]) for report in reports]
+        here = referring.over_annotators(of_clip)
+        clips.append(ScoreRow(clip, (here.mean, here.region, here.boundary)))
+    return ScoreTable(("J&F", "J", "F"), tuple(rows), tuple(clips))
 
 
 def _annotated(
@@ -160,6 +165,26 @@ def _object_ids(video: LabelVideo) -> tuple[int, ...]:
     return tuple(each.object_id for each in video.objects)
 
 
+def _seen_unseen(report: seen_unseen.SeenUnseenReport) -> tuple[float, ...]:
+    return (report.region_seen, report.region_unseen, report.boundary_seen, report.boundary_unseen)
+
+
+def _overall(report: panoptic_targets.PanopticTargetReport) -> tuple[float, ...]:
+    """Give the means over the groups that a video has."""
+    masks = nan_mean(
+        [report.thing_seen_mask, report.thing_unseen_mask, report.stuff_seen_mask, report.stuff_unseen_mask]
+    )
+    boundaries = nan_mean(
+        [
+            report.thing_seen_boundary,
+            report.thing_unseen_boundary,
+            report.stuff_seen_boundary,
+            report.stuff_unseen_boundary,
+        ]
+    )
+    return ((masks + boundaries) / 2, masks, boundaries)
+
+
 def _group(name: str, mask: float, boundary: float) -> ScoreRow:
     return ScoreRow(name, ((mask + boundary) / 2, mask, boundary))
 
@@ -174,5 +199,9 @@ def _objects_table(report: objects.ObjectsReport) -> ScoreTable:
 
     rows = [row("all", report.region, report.boundary)]
     rows.extend(row(f"{each.clip}_{each.object_id}", each.region, each.boundary) for each in report.objects)
+    clips = []
+    for clip in dict.fromkeys(each.clip for each in report.objects):
+        here = objects.summarize([each for each in report.objects if each.clip == clip])
+        clips.append(row(clip, here.region, here.boundary))
     columns = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
-    return ScoreTable(columns, tuple(rows))
+    return ScoreTable(columns, tuple(rows), tuple(clips))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from univs.data.formats.json_files import Json, read_json, understanding
 from univs.data.formats.vipseg import PanopticVideo, VipSeg
 from univs.data.formats.vspw import Vspw
+from univs.data.images import read_ids
 from univs.errors import InputError
 from univs.evaluation import semantic, tracking_quality, video_panoptic
 from univs.evaluation.consistency import OFFICIAL_WINDOWS, mean_consistency, window_consistencies
@@ -38,6 +38,7 @@ def score_panoptic(source: VipSeg, predictions: Path) -> ScoreTable:
     num_classes = len(source.vocabulary)
     totals = tuple(empty_tally(num_classes) for _ in windows)
     tracked: TrackingTally | None = None
+    clips = []
     for item_index, video in enumerate(source.videos):
         if video.name not in segments:
             raise InputError(f"expected video {video.name!r} in {path}, got none; write every video of the split")
@@ -47,19 +48,17 @@ def score_panoptic(source: VipSeg, predictions: Path) -> ScoreTable:
         totals = _added(totals, here)
         quality = tracking_quality.tally(predicted, truth, source.is_thing)
         tracked = quality if tracked is None else tracked + quality
+        clips.append(ScoreRow(video.name, _panoptic_figures(here, quality, source.is_thing)))
     if tracked is None:
         raise InputError(f"expected at least one video in {source.name}, got none")
     vpq = video_panoptic.summarize_windows(totals, source.is_thing)
-    stq = tracking_quality.summarize(tracked)
-    by_window = tuple(report.all.pq for report in vpq.windows)
-    nothing = (float("nan"),) * (len(by_window) + 5)
+    nothing = (float("nan"),) * (len(windows) + 5)
     columns = ("VPQ", "VPQ things", "VPQ stuff", *(f"VPQ{window}" for window in windows), "STQ", "SQ", "AQ")
-    head = (vpq.vpq, vpq.things, vpq.stuff, *by_window, stq.stq, stq.segmentation, stq.association)
-    table = [ScoreRow("all", head)]
+    table = [ScoreRow("all", _panoptic_figures(totals, tracked, source.is_thing))]
     for row, value in enumerate(vpq.classes):
         if not np.isnan(value):
             table.append(ScoreRow(source.vocabulary[row], (value, *nothing)))
-    return ScoreTable(columns, tuple(table))
+    return ScoreTable(columns, tuple(table), tuple(clips))
 
 
 def score_classes(source: Vspw, predicted: PredictedMaps) -> ScoreTable:
@@ -74,17 +73,21 @@ def score_classes(source: Vspw, predicted: PredictedMaps) -> ScoreTable:
     num_classes = len(source.vocabulary)
     counts = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
     consistencies: list[list[npt.NDArray[np.float64]]] = [[] for _ in OFFICIAL_WINDOWS]
+    clips = []
     for item_index, video in enumerate(source.videos):
         positions = range(source.num_frames(item_index))
         truth = np.stack([source.read_classes(item_index, position) for position in positions])
         maps = [predicted.read(video.name, path.stem) - 1 for path in video.image_paths]
+        here = np.zeros_like(counts)
         for prediction, annotation in zip(maps, truth, strict=True):
-            counts += semantic.confusion(prediction, annotation, num_classes)
-        for place, window in enumerate(OFFICIAL_WINDOWS):
-            consistencies[place].append(window_consistencies(np.stack(maps), truth, window))
+            here += semantic.confusion(prediction, annotation, num_classes)
+        still = [window_consistencies(np.stack(maps), truth, window) for window in OFFICIAL_WINDOWS]
+        counts += here
+        for values, each in zip(consistencies, still, strict=True):
+            values.append(each)
+        clips.append(ScoreRow(video.name, (*_class_figures(here), *(mean_consistency([each]) for each in still))))
     report = semantic.summarize(counts)
-    figures = (report.mean_iou, report.frequency_weighted_iou, report.mean_accuracy, report.pixel_accuracy)
-    head = ScoreRow("all", (*figures, *(mean_consistency(values) for values in consistencies)))
+    head = ScoreRow("all", (*_class_figures(counts), *(mean_consistency(values) for values in consistencies)))
     nothing = (float("nan"),) * (len(head.values) - 1)
     table = [
         ScoreRow(source.vocabulary[row], (iou, *nothing))
@@ -92,7 +95,23 @@ def score_classes(source: Vspw, predicted: PredictedMaps) -> ScoreTable:
         if not np.isnan(iou)
     ]
     columns = ("mIoU", "fwIoU", "mAcc", "aAcc", *(f"mVC{window}" for window in OFFICIAL_WINDOWS))
-    return ScoreTable(columns, (head, *table))
+    return ScoreTable(columns, (head, *table), tuple(clips))
+
+
+def _panoptic_figures(
+    tallies: tuple[PanopticTally, ...], tracked: TrackingTally, is_thing: tuple[bool, ...]
+) -> tuple[float, ...]:
+    """Give VPQ and STQ with their parts."""
+    vpq = video_panoptic.summarize_windows(tallies, is_thing)
+    stq = tracking_quality.summarize(tracked)
+    by_window = (report.all.pq for report in vpq.windows)
+    return (vpq.vpq, vpq.things, vpq.stuff, *by_window, stq.stq, stq.segmentation, stq.association)
+
+
+def _class_figures(counts: npt.NDArray[np.int64]) -> tuple[float, ...]:
+    """Give mIoU, its weighted form and accuracies."""
+    report = semantic.summarize(counts)
+    return (report.mean_iou, report.frequency_weighted_iou, report.mean_accuracy, report.pixel_accuracy)
 
 
 def _truth(source: VipSeg, item_index: int) -> PanopticMap:
@@ -115,11 +134,9 @@ def _predicted_ids(predictions: Path, video: PanopticVideo) -> npt.NDArray[np.in
     for path in video.map_paths:
         name = predictions / "pan_pred" / video.name / path.name
         try:
-            with Image.open(name) as image:
-                colours = np.array(image.convert("RGB")).astype(np.int64)
+            frames.append(read_ids(name))
         except OSError as error:
             raise InputError(f"expected the prediction {name}, got {error!r}; write every frame") from error
-        frames.append(colours @ np.array([1, 256, 256 * 256], dtype=np.int64))
     return np.stack(frames)
 
 

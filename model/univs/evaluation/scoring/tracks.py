@@ -46,7 +46,14 @@ def score_tracks(source: TrackVideos, predictions: Path) -> ScoreTable:
     for category_id, name, each in zip(source.category_ids, source.vocabulary, report.classes, strict=True):
         if category_id in annotated:
             rows.append(ScoreRow(name, precision_values(each)))
-    return ScoreTable(PRECISION_COLUMNS, tuple(rows))
+    clips = []
+    for video in source.videos:
+        here = [track for track in truth if track.video_id == video.video_id]
+        if here:
+            answers = [track for track in predicted if track.video_id == video.video_id]
+            found = evaluate_tracks(answers, here, source.category_ids)
+            clips.append(ScoreRow(video.name, precision_values(found.all)))
+    return ScoreTable(PRECISION_COLUMNS, tuple(rows), tuple(clips))
 
 
 def score_class_tracking(
@@ -66,7 +73,9 @@ def score_class_tracking(
     if (predicted.vocabulary, predicted.category_ids) != (source.vocabulary, source.category_ids):
         raise InputError(f"expected the categories of {source.name} in {predictions}, got others; copy its list")
     by_id = {video.video_id: video for video in predicted.videos}
+    common_rows = frozenset(row for row, number in enumerate(source.category_ids) if number in common_ids)
     totals: dict[int, HotaTally] = {}
+    clips = []
     for video in source.videos:
         annotation = AnnotatedVideo(
             tuple(_detections(video, position) for position in range(len(video.image_paths))),
@@ -75,9 +84,10 @@ def score_class_tracking(
         )
         frames = list(_predicted_frames(video, by_id.get(video.video_id)))
         rows = range(len(source.vocabulary))
-        for row, total in tally_classes(frames, annotation, rows, is_exemplar_guided).items():
+        here = dict(tally_classes(frames, annotation, rows, is_exemplar_guided))
+        for row, total in here.items():
             totals[row] = totals[row] + total if row in totals else total
-    common_rows = frozenset(row for row, number in enumerate(source.category_ids) if number in common_ids)
+        clips.append(_hota_row(video.name, summarize_classes(here, common_rows).all))
     report = summarize_classes(totals, common_rows)
     table = [
         _hota_row("all", report.all),
@@ -85,7 +95,7 @@ def score_class_tracking(
         _hota_row("uncommon", report.uncommon),
         *(_hota_row(source.vocabulary[row], each) for row, each in report.classes.items()),
     ]
-    return ScoreTable(("HOTA", "DetA", "AssA", "LocA"), tuple(table))
+    return ScoreTable(("HOTA", "DetA", "AssA", "LocA"), tuple(table), tuple(clips))
 
 
 def _predicted_frames(video: TrackVideo, prediction: TrackVideo | None) -> Iterator[tuple[Detection, ...]]:

@@ -39,7 +39,8 @@ def test_panoptic_segments_are_scored_from_files(tmp_path: Path) -> None:
     """The goat is found exactly; the stone is left void: PQ 1 and 0."""
     segments = [{"id": 1, "category_id": 9, "iscrowd": 0}, {"id": 2, "category_id": 4, "iscrowd": 0}]
     each = {"image_id": 1, "file_name": "1.png"}
-    truth = {"annotations": [{**each, "segments_info": segments}], "categories": _CATEGORIES}
+    images = [{"id": 1, "height": HEIGHT, "width": WIDTH, "file_name": "1.jpg"}]
+    truth = {"images": images, "annotations": [{**each, "segments_info": segments}], "categories": _CATEGORIES}
     write_json(tmp_path / "annotations" / "panoptic_val.json", truth)
     _write_ids(tmp_path / "annotations" / "panoptic_val" / "1.png", label_map(1))
     answer = label_map(1)
