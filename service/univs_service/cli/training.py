@@ -1,10 +1,11 @@
-"""`univs train`: a recipe by its name, or `finetune` on videos of one's own."""
+"""`univs train`: a recipe by its name, `finetune` on videos of one's own, or an `ablation` of the network."""
 
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from univs_service.cli.ablation import ablation
 from univs_service.cli.finetune import finetune
 from univs_service.cli.train import train
 
@@ -25,9 +26,10 @@ training = typer.Typer(
     cls=_RecipeFirst,
     add_completion=False,
     no_args_is_help=True,
-    help="Train a network: by a recipe (`univs train nano_vos ...`, see `univs train recipe --help`), or from finished "
-    "weights on your own videos (`univs train finetune`).",
+    help="Train a network: by a recipe (`univs train nano_vos ...`, see `univs train recipe --help`), from finished "
+    "weights on your own videos (`univs train finetune`), or with parts changed (`univs train ablation`).",
     rich_markup_mode=None,
 )
 training.command(_RECIPE)(train)
 training.command()(finetune)
+training.command()(ablation)
