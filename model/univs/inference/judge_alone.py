@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from univs.inference.cohesion import main_body
 from univs.inference.framing import Framing
 from univs.inference.options import InferenceOptions
 from univs.inference.prompting import given_mask, prompt_prior
@@ -29,6 +30,7 @@ class Judgement:
     presence: float
     quality: float
     is_visible: bool
+    is_whole: bool  # one body, rather than several pieces
 
 
 def judge_alone(
@@ -38,6 +40,7 @@ def judge_alone(
     past: Sequence[Tensor],
     prior: Tensor,
     seconds: float,
+    is_whole: bool,
     prompts: Sequence[VisualPrompt],
     framing: Framing,
     canvas: Canvas,
@@ -52,6 +55,7 @@ def judge_alone(
         past: its embeddings [C] of earlier frames, oldest first.
         prior: [h, w], the share of each cell that it covered one frame ago; zeros when it was not seen.
         seconds: between that frame and this one.
+        is_whole: whether it is known to be one body.
         prompts: what the user said of it in this frame; a mask is taken as it is.
         framing: sizes of the video.
         canvas: the same for prompts.
@@ -67,7 +71,8 @@ def judge_alone(
         told = told.to(logits.device)
         covered = prompt_prior(prompts, canvas, logits.device)
         coarse = functional.interpolate(covered[None, None], size=logits.shape, mode="nearest")[0, 0] >= 0.5
-        return Judgement(told, coarse, covered, 1.0, 1.0, 1.0, is_visible=bool(told.any()))
+        is_whole = options.cohesion is not None and main_body(coarse, options.cohesion) is None
+        return Judgement(told, coarse, covered, 1.0, 1.0, 1.0, is_visible=bool(told.any()), is_whole=is_whole)
     near = None
     if options.reach is not None:
         size = (logits.shape[0], logits.shape[1])
@@ -77,13 +82,20 @@ def judge_alone(
             near = within_reach(prior, size, options.reach, options.reach_margin, seconds)
     if near is not None:
         logits = torch.where(near.to(logits.device), logits, logits.clamp(max=_OUT_OF_REACH))
+    if options.cohesion is not None and (prompts or is_whole):
+        body = main_body(logits > 0, options.cohesion)
+        is_whole = body is None
+        if body is not None and not prompts:
+            logits, is_whole = torch.where(body, logits, logits.clamp(max=_OUT_OF_REACH)), True
     mask = framing.enlarge(logits[None].float())[0] > 0
     is_believed = bool(prompts) or (
         presence >= options.presence_threshold and similarity > options.consistency_threshold
     )
     is_visible = is_believed and bool(mask.any())
     covered = functional.adaptive_avg_pool2d((logits > 0).to(logits.dtype)[None], canvas.grid)[0]
-    return Judgement(mask & is_visible, logits > 0, covered, presence * quality, presence, quality, is_visible)
+    return Judgement(
+        mask & is_visible, logits > 0, covered, presence * quality, presence, quality, is_visible, is_whole
+    )
 
 
 def as_batch(judgements: Sequence[Judgement]) -> Tensor:

@@ -44,6 +44,7 @@ def judge_frame(
             list(track.embeddings),
             track.prior,
             frame.time_s - track.last_seen_s,
+            track.is_whole,
             given.get(track.object_id, []),
             framing,
             memory.canvas,
@@ -58,5 +59,5 @@ def judge_frame(
             track.see(frame.index, frame.time_s, prediction.embeddings[0, row, 0], judgement.prior)
         else:
             track.miss()
-        track.score, track.presence = judgement.score, judgement.presence
+        track.score, track.presence, track.is_whole = judgement.score, judgement.presence, judgement.is_whole
     return judgements

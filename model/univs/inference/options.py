@@ -59,6 +59,9 @@ class InferenceOptions:
             seen in the frame before, or is prompted in this one, may be anywhere; but in the frame of a box it lies in
             the box. Only the `PRESENCE` judge asks.
         reach_margin: cells of the 1/8 map.
+        cohesion: an object that was one body when it was prompted stays one: pieces of its mask that lie apart from the
+            largest by more than this share of the square root of its area are left out. None keeps all. Only the
+            `PRESENCE` judge asks.
         minimum_quality: masks less stable than this leave no tokens in the memory.
         object_tile: objects decoded in one pass under strict isolation (padded up to it): 1 wastes nothing on a CPU,
             more fill a GPU.
@@ -85,6 +88,7 @@ class InferenceOptions:
     lost_after_frames: int = 15
     reach: float | None = 0.1
     reach_margin: int = 1
+    cohesion: float | None = 0.25
     minimum_quality: float = 0.75
     object_tile: int = 1
 

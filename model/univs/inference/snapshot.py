@@ -46,6 +46,7 @@ def take(segmenter: VideoSegmenter) -> bytes:
                 "first_frame": track.first_frame,
                 "prompted_frame": track.prompted_frame,
                 "is_given": track.is_given,
+                "is_whole": track.is_whole,
                 "score": track.score,
                 "presence": track.presence,
             }
@@ -110,6 +111,7 @@ def restore(
                 first_frame=record["first_frame"],
                 prompted_frame=record["prompted_frame"],
                 is_given=record["is_given"],
+                is_whole=record["is_whole"],
                 score=record["score"],
                 presence=record["presence"],
                 logits=tensors[f"{number}.logits"].to(model.device) if f"{number}.logits" in tensors else None,

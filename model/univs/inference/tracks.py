@@ -25,6 +25,7 @@ class Track:
         first_frame: the frame of its first prompt; it has results from there on.
         prompted_frame: the frame by which it is known: the first, or a later one in which its mask was given anew.
         is_given: whether it is known by a mask.
+        is_whole: whether it was one body when it was prompted last, rather than several pieces.
         score: of the newest window.
         presence: of the newest window.
         newest_mask: bool, at the size of the frame: the answer for a window of one frame, until it is given.
@@ -44,6 +45,7 @@ class Track:
     first_frame: int = 0
     prompted_frame: int = 0
     is_given: bool = False
+    is_whole: bool = False
     score: float = 0.0
     presence: float = 0.0
     newest_mask: Tensor | None = None
