@@ -119,3 +119,17 @@ def test_a_stroke_of_one_point_is_none(clip: Path, tmp_path: Path, stroke: str) 
 
     assert done.exit_code == 2
     assert "--scribble takes" in done.output
+
+
+def test_stuff_is_labelled_by_weights_that_run_as_published(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--task", "pvos", "--vocabulary", "vipseg", "--box", "1:8,10,28,30", "--stuff-object", "1:road")
+    refused = segment(clip, tmp_path / "out.json", *options)
+    assert refused.exit_code == 1
+    assert "run as published" in refused.output
+
+    monkeypatch.setenv("UNIVS_COMPAT", "released")
+    done = segment(clip, tmp_path / "out.json", *options)
+    assert done.exit_code == 0, done.output
+    assert document(tmp_path / "out.json").num_frames == NUM_FRAMES

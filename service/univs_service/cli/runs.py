@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from univs_service.worker.engine import Engine
 
 _NOTHING_ELSE = Wish()  # than to follow the prompts
+_AS_THE_WEIGHTS_SAY = Following()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class LocalRun(AbstractContextManager["Run"]):
         prompts: Sequence[PromptIn],
         to_frame: int | None,
         wish: Wish = _NOTHING_ELSE,
+        following: Following = _AS_THE_WEIGHTS_SAY,
     ) -> None:
         """Open the video, take the prompts and read the categories.
 
@@ -96,7 +98,7 @@ class LocalRun(AbstractContextManager["Run"]):
         self.warning: str | None = None
         self._weights = weights_label(engine.info)
         self._segmenter = SessionSegmenter.begin_session(
-            engine, SessionMemory(), (info.height, info.width), Following(), is_still=info.is_still
+            engine, SessionMemory(), (info.height, info.width), following, is_still=info.is_still
         )
         for prompt in prompts:
             self._segmenter.add_prompt(prompt)
@@ -157,6 +159,7 @@ class ServiceRun(AbstractContextManager["Run"]):
         path: Path,
         prompts: Sequence[PromptIn],
         wish: Wish = _NOTHING_ELSE,
+        following: Following = _AS_THE_WEIGHTS_SAY,
         *,
         model: str | None,
         to_frame: int | None,
@@ -179,7 +182,13 @@ class ServiceRun(AbstractContextManager["Run"]):
             with upload_progress(console, path.name) as progress:
                 video = client.upload(path, progress)
             session = client.create_session(
-                video, prompts, task=wish.task, vocabulary=wish.vocabulary, model=model, to_frame=to_frame
+                video,
+                prompts,
+                task=wish.task,
+                vocabulary=wish.vocabulary,
+                following=following,
+                model=model,
+                to_frame=to_frame,
             )
             opening.callback(client.delete, session)
             self._events: SyncEventStream = opening.enter_context(client.stream(session))

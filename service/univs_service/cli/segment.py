@@ -34,6 +34,10 @@ def segment(
     mask: Annotated[
         list[str] | None, typer.Option(help="An object's pixels; black is outside.", metavar="OBJECT:FILE.png")
     ] = None,
+    stuff_object: Annotated[
+        list[str] | None,
+        typer.Option(help="Say which category of stuff an object is; pvos.", metavar="OBJECT:CATEGORY"),
+    ] = None,
     scribble: Annotated[
         list[str] | None, typer.Option(help="A stroke over an object.", metavar='"OBJECT:X,Y X,Y ..."')
     ] = None,
@@ -86,13 +90,12 @@ def segment(
     """
     from univs_service.cli.failures import reported
     from univs_service.cli.prompt_options import read_prompts
-    from univs_service.cli.task_options import check_prompts, read_wish
+    from univs_service.cli.task_options import read_asked
     from univs_service.exports import VideoDescription, open_export, read_format, read_names
 
     with reported():
         prompts = read_prompts(point or [], box or [], mask or [], text or [], scribble or [])
-        wish = read_wish(task or [], names, stuff, vocabulary)
-        check_prompts(wish, prompts)
+        asked = read_asked(prompts, task or [], names, stuff, vocabulary, stuff_object or [])
         kind = None if format_ is None else read_format(format_)
         target = output or _default_name(video, kind)
         called = read_names(name or [])
@@ -106,10 +109,19 @@ def segment(
 
         console = Console(stderr=True)
         if url is None:
-            run: Run = LocalRun(load_engine(model, device, threads, short_side), video, prompts, to_frame, wish)
+            engine = load_engine(model, device, threads, short_side)
+            run: Run = LocalRun(engine, video, asked.prompts, to_frame, asked.wish, asked.following)
         else:
             run = ServiceRun(
-                url, video, prompts, wish, model=model, to_frame=to_frame, needs_image=needs_image, console=console
+                url,
+                video,
+                asked.prompts,
+                asked.wish,
+                asked.following,
+                model=model,
+                to_frame=to_frame,
+                needs_image=needs_image,
+                console=console,
             )
         with run, open_export(target, run.video, kind, names=called) as sink:
             summary = write_results(run, [sink], console)

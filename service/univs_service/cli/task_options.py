@@ -4,25 +4,66 @@
 --vocabulary coco             the categories of a data set (docs/vocabularies.md)
 --names "person, dog"         or any names: these are things, which are counted one by one,
 --stuff "sky, road"           and these are stuff, which is not
+--stuff-object 2:road         object 2 is stuff of this category, where weights are run as published (task pvos)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from pydantic import ValidationError
 
 from univs_service.cli.prompt_options import PromptSyntaxError
-from univs_service.messages import CATEGORY_TASKS, CategoryIn, PromptIn, Task, Wish
+from univs_service.exports import read_names
+from univs_service.messages import CATEGORY_TASKS, CategoryIn, Following, PromptIn, Task, Wish
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
-def read_wish(tasks: Sequence[str], names: str | None, stuff: str | None, vocabulary: str | None) -> Wish:
-    """Read what is asked for; categories without a task are looked for one by one.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for besides the prompts, and the prompts with what they are said to be."""
+
+    wish: Wish
+    following: Following
+    prompts: list[PromptIn]
+
+
+def read_asked(
+    prompts: Sequence[PromptIn],
+    tasks: Sequence[str],
+    names: str | None,
+    stuff: str | None,
+    vocabulary: str | None,
+    stuff_objects: Sequence[str] = (),
+) -> Asked:
+    """Read a command line; categories are those of stuff objects where there are some and no task looks for categories.
 
     Raises:
-        PromptSyntaxError: for what cannot be.
+        PromptSyntaxError: for what cannot be, and for nothing to follow or to look for.
+        ExportError: for a stuff object that is not OBJECT:CATEGORY.
     """
+    wish = _read_wish(tasks, names, stuff, vocabulary, follows_stuff=bool(stuff_objects))
+    _check_prompts(wish, prompts)
+    categories = read_names(stuff_objects)
+    missing = sorted(categories.keys() - {prompt.object_id for prompt in prompts})
+    if missing:
+        raise PromptSyntaxError(f"--stuff-object {missing[0]}:... names an object without a prompt; add, say, --mask")
+    if not categories:
+        return Asked(wish, Following(), list(prompts))
+    if wish.vocabulary is None:
+        raise PromptSyntaxError(
+            "--stuff-object needs the categories that pixels may be labelled as: add, for example, --vocabulary vipseg"
+        )
+    said = [prompt.model_copy(update={"stuff": categories.get(prompt.object_id)}) for prompt in prompts]
+    following = Following(stuff_vocabulary=wish.vocabulary)
+    return Asked(wish if wish.needs_names else Wish(task=wish.task), following, said)
+
+
+def _read_wish(
+    tasks: Sequence[str], names: str | None, stuff: str | None, vocabulary: str | None, *, follows_stuff: bool
+) -> Wish:
+    """Read what is asked for; categories without a task are looked for one by one."""
     asked = [task.strip() for option in tasks for task in option.split(",")]
     unknown = [task for task in asked if task not in TASKS]
     if unknown:
@@ -38,7 +79,7 @@ def read_wish(tasks: Sequence[str], names: str | None, stuff: str | None, vocabu
             f"--task {looks_for[0]} looks for categories, got none: add, for example, --vocabulary coco_panoptic, or "
             '--names "person, dog" --stuff "sky, road"'
         )
-    if has_categories and asked and not looks_for:
+    if has_categories and asked and not looks_for and not follows_stuff:
         raise PromptSyntaxError(
             f"categories are looked for by the tasks {', '.join(CATEGORY_TASKS)}, got --task {', '.join(asked)}; "
             "add one of these, or leave the names out"
@@ -46,7 +87,7 @@ def read_wish(tasks: Sequence[str], names: str | None, stuff: str | None, vocabu
     try:
         return Wish.model_validate(
             {
-                "task": asked or (["vis"] if has_categories else None),
+                "task": asked or (["vis"] if has_categories and not follows_stuff else None),
                 "vocabulary": listed or vocabulary,
             }
         )
@@ -54,12 +95,8 @@ def read_wish(tasks: Sequence[str], names: str | None, stuff: str | None, vocabu
         raise PromptSyntaxError(f"{_option_of(error)}: {error.errors()[0]['msg']}") from error
 
 
-def check_prompts(wish: Wish, prompts: Sequence[PromptIn]) -> None:
-    """Refuse a task without anything to follow or to look for.
-
-    Raises:
-        PromptSyntaxError: saying what to add.
-    """
+def _check_prompts(wish: Wish, prompts: Sequence[PromptIn]) -> None:
+    """Refuse a task without anything to follow or to look for."""
     if wish.needs_names:
         return
     if not prompts:
