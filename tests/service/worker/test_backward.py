@@ -20,7 +20,7 @@ Frames = dict[int, list[dict[str, Any]]]
 
 def told(bench: Any, spec: Any) -> list[dict[str, Any]]:
     """The events so far, none at first."""
-    return bench.events(spec) if bench.state(spec).last_seq else []  # type: ignore[no-any-return]  # of a fixture
+    return bench.events(spec) if bench.state(spec).last_seq else []
 
 
 def done(events: list[dict[str, Any]]) -> list[tuple[int, str, str, int]]:

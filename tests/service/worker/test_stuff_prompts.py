@@ -47,9 +47,10 @@ def make_mask(make_box: Any) -> Any:
     def make(object_id: int, **fields: Any) -> PromptIn:
         pixels = np.zeros((48, 64), dtype=np.uint8, order="F")
         pixels[16:32, 8:24] = 1
-        counts = coco.encode(pixels)["counts"].decode()
+        counts = coco.encode(pixels)["counts"]
+        assert isinstance(counts, bytes)
         plain = make_box(object_id=object_id, **fields).model_dump(exclude={"box"})
-        return PromptIn.model_validate(plain | {"mask": {"size": (48, 64), "counts": counts}})
+        return PromptIn.model_validate(plain | {"mask": {"size": (48, 64), "counts": counts.decode()}})
 
     return make
 
