@@ -84,6 +84,11 @@ class EntityStream:
             return None
         return self._segmenter.first_open_frame
 
+    @property
+    def next_frame(self) -> int:
+        """The first frame that was not seen; 0 while nothing is looked for."""
+        return self._segmenter.next_frame if self._segmenter is not None and self.is_on else 0
+
     def configure(self, command: Configure) -> None:
         """Take a configuration; it counts from the next frame on.
 

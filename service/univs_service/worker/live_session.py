@@ -107,7 +107,8 @@ class LiveSession(HeldSession):
         memory = self._memory
         if self._is_pushed:
             return memory.run is None or not memory.pushed
-        return self._events.is_caught_up and not memory.is_silent
+        is_again = memory.is_silent or (memory.run is not None and self._segmenter.is_catching_up)
+        return self._events.is_caught_up and not is_again
 
     def _apply(self, item: Received) -> None:
         match item.command:

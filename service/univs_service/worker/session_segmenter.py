@@ -106,6 +106,11 @@ class SessionSegmenter(PromptedSegmenter):
         first = super().first_needed_frame
         return first if needed is None else min(first, needed)
 
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether frames come again that were seen before the session was restored; until then nothing changes."""
+        return self._memory.next_frame < max(self._segmenter.next_frame, self._entities.next_frame)
+
     def save(self) -> bytes:
         """Give the state as bytes, with the memory that belongs to it."""
         memory = self._memory.rewound(self.first_needed_frame)
