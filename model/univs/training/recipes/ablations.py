@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from univs.config import PromptingConfig, SelfAttention, TokenPath, UniVSConfig, tiny
-from univs.data.clips import ClipConfig, PasteConfig
+from univs.data.clips import ClipConfig
+from univs.data.composition import PasteConfig
 from univs.data.mixture import MixtureEntry
 from univs.data.simulate_prompts import PromptMix
 from univs.errors import InputError
