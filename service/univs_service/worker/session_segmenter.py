@@ -21,6 +21,8 @@ class SessionSegmenter(PromptedSegmenter):
 
     _entities: EntityStream
     _shared: SharedFeatures
+    _prompted_from = 0  # frames before it the segmenter of prompted objects saw before the session was restored
+    _again_until = 0  # frames before it one of the two saw
 
     @classmethod
     def begin_session(
@@ -60,6 +62,8 @@ class SessionSegmenter(PromptedSegmenter):
             engine.categories, memory, restored._frame_size, restored._shared, is_still=is_still
         )
         restored._entities.restore(entities)
+        restored._prompted_from = restored._segmenter.next_frame
+        restored._again_until = max(restored._prompted_from, restored._entities.next_frame)
         return restored
 
     @property
@@ -109,7 +113,7 @@ class SessionSegmenter(PromptedSegmenter):
     @property
     def is_catching_up(self) -> bool:
         """Whether frames come again that were seen before the session was restored; until then nothing changes."""
-        return self._memory.next_frame < max(self._segmenter.next_frame, self._entities.next_frame)
+        return self._memory.next_frame < self._again_until
 
     def save(self) -> bytes:
         """Give the state as bytes, with the memory that belongs to it."""
@@ -137,6 +141,7 @@ class SessionSegmenter(PromptedSegmenter):
             self._entities.begin(memory.next_frame)
         elif first_frame < memory.next_frame or is_correction:
             memory.awaited, memory.held_prompted, memory.held_found = [], [], []
+            self._prompted_from = self._again_until = 0
             super().begin(self._entities.rewind(first_frame), is_correction=True)
 
     def step(self, frame: Frame, coming: Frame | None = None) -> list[FrameResult]:
@@ -162,7 +167,7 @@ class SessionSegmenter(PromptedSegmenter):
             found = self._entities.step(frame)
         else:
             found = []
-        if frame.index >= self._segmenter.next_frame:
+        if frame.index >= self._prompted_from:
             if coming is not None and self._entities.wants(coming.index):
                 coming = None  # entities look first, and share what they saw
             return self._joined(super().step(frame, coming), found)
