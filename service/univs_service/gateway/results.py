@@ -1,11 +1,14 @@
 """Route of results: every event of a session as NDJSON, while it runs and after."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from univs_service.errors import InvalidInputError
+from univs_service.exports.recorded import RecordedResults
 from univs_service.gateway.openapi import PROBLEMS
 from univs_service.gateway.sessions import SessionId
 from univs_service.gateway.state import PRINCIPAL, Gateway, GatewayDependency
@@ -29,13 +32,29 @@ async def get_results(
     gateway: GatewayDependency,
     from_seq: Annotated[int, Query(ge=1, description="first event")] = 1,
     follow: Annotated[bool, Query(description="wait for events to come, until the session ends")] = False,
+    newest: Annotated[
+        bool, Query(description="only what counts so far: one `frame.result` a frame, each object's newest, in order")
+    ] = False,
 ) -> StreamingResponse:
     """Read a session's events, one JSON object a line, the same bytes that the websocket sends."""
     state = await gateway.store.read_state(PRINCIPAL, session_id)
+    if newest:
+        if follow or from_seq > 1:
+            raise InvalidInputError(
+                "expected `newest` alone, got `follow` or `from_seq` beside it; it looks at all events so far"
+            )
+        path = paths.results_file(gateway.settings.data_dir, session_id)
+        return StreamingResponse(_newest(path, state.last_seq), media_type="application/x-ndjson")
     follower = make_follower(gateway, session_id, from_seq - 1)
     await follower.find_gap()
     lines = _follow(gateway, follower, session_id) if follow else _read(follower, state)
     return StreamingResponse(lines, media_type="application/x-ndjson")
+
+
+def _newest(path: Path, last_seq: int) -> Iterator[bytes]:
+    """Give the results that count; runs on another thread, where reading the file holds up nobody."""
+    for result in RecordedResults(path, last_seq):
+        yield result.model_dump_json().encode() + b"\n"
 
 
 def make_follower(gateway: Gateway, session_id: str, after_seq: int) -> EventFollower:

@@ -71,6 +71,21 @@ def address(session_id: str, kind: str) -> str:
     return f"/v1/sessions/{session_id}/exports/{kind}"
 
 
+async def test_the_newest_results_are_those_that_count(service: Any, clip: Path, worker: Any) -> None:
+    session_id, claim = await start(service, clip, worker)
+    for index in range(3):
+        publish(worker, claim, index, answer(1, 5), answer(2, 20))
+    publish(worker, claim, 1, answer(1, 9, revision=2), answer(2, 20), run_id=2)
+    path = f"/v1/sessions/{session_id}/results"
+    lines = (await service.http.get(path, params={"newest": True})).text.splitlines()
+    found = [
+        (event["frame_index"], [(one["object_id"], one["revision"]) for one in event["objects"]])
+        for event in map(json.loads, lines)
+    ]
+    assert found == [(0, [(1, 1), (2, 1)]), (1, [(1, 2), (2, 1)]), (2, [(1, 1), (2, 1)])]
+    assert (await service.http.get(path, params={"newest": True, "follow": True})).status_code == 422
+
+
 async def test_every_listed_format_can_be_had(service: Any, clip: Path, worker: Any) -> None:
     session_id = await run_whole(service, clip, worker)
     kinds = (await service.http.get("/v1/exports")).json()
