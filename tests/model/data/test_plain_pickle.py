@@ -21,7 +21,7 @@ _PLAIN = st.recursive(
 
 
 @given(content=_PLAIN, protocol=st.integers(3, pickle.HIGHEST_PROTOCOL))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_plain_content_comes_out_as_it_went_in(tmp_path: Path, content: Any, protocol: int) -> None:
     path = tmp_path / "plain.p"
     path.write_bytes(pickle.dumps(content, protocol))
@@ -83,7 +83,7 @@ def test_anything_that_is_not_plain_is_refused(tmp_path: Path, content: bytes) -
 
 
 @given(content=st.binary(max_size=60))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.p"
     path.write_bytes(content)
