@@ -21,7 +21,7 @@ from univs.model import UniVS
 from univs.object_decoding import FrameBefore, ObjectDecodeOptions, ObjectPrediction, decode_objects
 from univs.prompt_encoder.regions import Canvas
 from univs.prompt_encoder.sampling import CellChoice
-from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens
+from univs.prompt_encoder.tokens import ObjectTokens, VisualTokens, join_tokens, stack_tokens
 from univs.prompt_encoder.visual import SamplerOptions, sample_masks, sample_prompts
 from univs.training.text_answers import AbsentAnswer, answer_texts, told_or_shown
 from univs.training.texts import TextPrompts
@@ -119,8 +119,8 @@ def frame_of(features: ClipFeatures, position: int) -> ClipFeatures:
 def join_frames(frames: Sequence[ObjectTokens]) -> ObjectTokens:
     """Line up tokens of several frames, [B, O, 1, R] each, as a memory: [B, O, P, R]."""
     return ObjectTokens(
-        _join([tokens.foreground for tokens in frames], dim=2),
-        _join([tokens.background for tokens in frames], dim=2),
+        join_tokens([tokens.foreground for tokens in frames], dim=2),
+        join_tokens([tokens.background for tokens in frames], dim=2),
     )
 
 
@@ -239,30 +239,8 @@ def _given_masks(batch: Batch, masks: Tensor, is_told: Tensor | None) -> Tensor:
 def _stack(parts: Sequence[ObjectTokens]) -> ObjectTokens:
     """Stack tokens along a new first axis."""
     return ObjectTokens(
-        _join([_unsqueezed(part.foreground) for part in parts], dim=0),
-        _join([_unsqueezed(part.background) for part in parts], dim=0),
-    )
-
-
-def _unsqueezed(tokens: VisualTokens) -> VisualTokens:
-    """Add a first axis."""
-    return VisualTokens(
-        tokens.features[None],
-        tokens.cells[None],
-        tokens.frame_indices[None],
-        tokens.source_indices[None],
-        tokens.grid_size,
-    )
-
-
-def _join(parts: Sequence[VisualTokens], dim: int) -> VisualTokens:
-    """Concatenate tokens along an axis."""
-    return VisualTokens(
-        torch.cat([tokens.features for tokens in parts], dim=dim),
-        torch.cat([tokens.cells for tokens in parts], dim=dim),
-        torch.cat([tokens.frame_indices for tokens in parts], dim=dim),
-        torch.cat([tokens.source_indices for tokens in parts], dim=dim),
-        parts[0].grid_size,
+        stack_tokens([part.foreground for part in parts]),
+        stack_tokens([part.background for part in parts]),
     )
 
 
