@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from univs_service.cli.main import app
-from univs_service.client import AsyncUniVSClient, ProblemError, UniVSClient, box, decode_mask, mask, point
+from univs_service.client import AsyncUniVSClient, ProblemError, UniVSClient, box, decode_mask, mask, point, spread
 from univs_service.exports import ResultsDocument
-from univs_service.messages import FrameResultEvent, PromptApplied, PushSource, RunDone, StreamEvent
+from univs_service.messages import Following, FrameResultEvent, PromptApplied, PushSource, RunDone, StreamEvent
 
 
 def masks(events: list[StreamEvent]) -> dict[int, list[tuple[int, str]]]:
@@ -103,6 +103,29 @@ async def test_prompt_added_later_is_applied(running_service: Any, make_clip: An
     assert (added.prompt_id, 4) in {(event.prompt_id, event.frame_index) for event in applied}
     assert [object_id for object_id, _ in masks(events)[5]] == [1, 9]
     assert isinstance(events[-1], RunDone)
+
+
+async def test_an_object_is_followed_both_ways_and_refined_backward(running_service: Any, make_clip: Any) -> None:
+    async with AsyncUniVSClient(running_service.url) as client:
+        prompts = [spread(box(1, 4, 16, 20, 32, frame_index=6), "both")]
+        session = await client.create_session(
+            make_clip(10), prompts, auto_start=False, following=Following(isolation="strict")
+        )
+        await client.propagate(session)
+        events = [event async for event in client.stream(session)]
+        await client.add_prompt(session, spread(box(1, 5, 16, 21, 32, frame_index=3), "backward"))
+        events += [event async for event in client.stream(session, last_seq=events[-1].seq)]
+        live = PushSource(kind="push", width=64, height=48)
+        with pytest.raises(ProblemError, match="are not kept"):
+            await client.create_session(live, [spread(box(1, 4, 16, 20, 32), "both")])
+
+    done = [(event.direction, event.num_frames, event.is_followed) for event in events if isinstance(event, RunDone)]
+    assert done == [("forward", 10, True), ("backward", 6, False), ("backward", 4, False)]
+    newest: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, FrameResultEvent) and event.objects:
+            newest[event.frame_index] = event.objects[0].revision
+    assert newest == {index: 2 if index <= 3 else 1 for index in range(10)}
 
 
 def test_segment_gives_the_same_masks_in_process_and_from_the_service(
