@@ -17,11 +17,10 @@ def main(folder: str, sharing: str, batch_size: str) -> None:
     torch.set_num_threads(1)
     config = shrunken(stage1(small_network(), Setting.PAPER))
     assert config.stage is not None
-    config = replace(
-        config, batch_size=int(batch_size), num_steps=3, stage=replace(config.stage, category_probability=0.0)
-    )
+    stage = replace(config.stage, category_probability=0.0)
+    config = replace(config, batch_size=int(batch_size), num_steps=3, stage=stage)
     entry = MixtureEntry("shapes", 1.0)
-    mixture = StageMixture(((Shapes(), entry),), config.stage.clips, config.batch_size, config.seed)
+    mixture = StageMixture(((Shapes(), entry),), stage.clips, config.batch_size, config.seed)
     processes = None if sharing == "alone" else FabricProcesses(Sharing(sharing), "cpu")
     trainer = Trainer(config, mixture, Path(folder), processes=processes)
     trainer.model.double()  # what is left to differ is the order of sums

@@ -38,6 +38,7 @@ def _open(name: str, root: Path) -> Source:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a busy machine is slower than the others expect
 @pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
 @pytest.mark.parametrize("network", sorted(_BACKBONES))
 def test_ten_steps_on_miniatures_of_every_data_set(tmp_path: Path, network: str, stage: str) -> None:

@@ -60,6 +60,7 @@ def _trainer(config: TrainConfig, folder: Path) -> Trainer:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a busy machine is slower than the others expect
 @pytest.mark.parametrize(("stage", "setting"), [("1", "paper"), ("2", "paper"), ("3", "paper"), ("3", "released")])
 def test_ten_steps_of_each_stage_lower_the_loss(tmp_path: Path, stage: str, setting: str) -> None:
     config = _recipe(stage, Setting(setting))
@@ -88,6 +89,7 @@ def test_ten_steps_of_each_stage_lower_the_loss(tmp_path: Path, stage: str, sett
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a busy machine is slower than the others expect
 def test_resumed_stage_is_equal_to_the_last_bit(tmp_path: Path) -> None:
     config = replace(_recipe("3", Setting.RELEASED), num_steps=4)
     whole = _trainer(config, tmp_path / "whole")
