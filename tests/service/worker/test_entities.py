@@ -21,7 +21,7 @@ from univs_service.messages import AddPrompt, CategoryIn, Configure, InputEnd, P
 from univs_service.settings import Settings
 from univs_service.worker.engine import Engine
 
-NAMES = ["square", CategoryIn(name="ground", is_thing=False), "noise"]
+NAMES: list[str | CategoryIn] = ["square", CategoryIn(name="ground", is_thing=False), "noise"]
 ALL = Configure(task=["vis", "vss", "vps"], vocabulary=NAMES)
 VIS = Configure(task="vis", vocabulary=NAMES)
 
