@@ -129,6 +129,15 @@ def test_camvid_counts_classes_from_zero_and_has_void_last(tmp_path: Path) -> No
     assert set(np.unique(values).tolist()) == {0, 1, 2, 11}
 
 
+def test_pictures_of_camvid_that_nothing_divides_are_for_evaluation_alone(tmp_path: Path) -> None:
+    write_camvid(tmp_path)
+    (tmp_path / "val").rename(tmp_path / "images")
+    (tmp_path / "valannot").rename(tmp_path / "labels")
+    assert len(open_camvid(tmp_path, "val")) == 1
+    with pytest.raises(InputError, match="trainannot"):
+        open_camvid(tmp_path, "train")
+
+
 def test_ade20k_gives_things_alone_and_with_stuff(tmp_path: Path) -> None:
     write_ade20k_segments(tmp_path)
     things = Ade20kSegments(tmp_path, "val", with_stuff=False)

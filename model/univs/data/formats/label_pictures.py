@@ -117,7 +117,7 @@ def open_ade20k(root: Path, split: str) -> LabelPictures:
 
 
 def open_camvid(root: Path, split: str) -> LabelPictures:
-    """Open CamVid with 11 classes: `SPLIT/NAME.png` and `SPLITannot/NAME.png`, or `images/` and `labels/`.
+    """Open CamVid with 11 classes: `SPLIT/NAME.png` and `SPLITannot/NAME.png`; "val" also `images/` and `labels/`.
 
     Source: Brostow et al., "Semantic Object Classes in Video", 2009; classes as Badrinarayanan et al., "SegNet", 2017.
 
@@ -127,7 +127,8 @@ def open_camvid(root: Path, split: str) -> LabelPictures:
     Raises:
         InputError: where a part of the layout is missing.
     """
-    labels = first_existing((root / f"{split}annot", root / "labels"))
+    undivided = (root / "labels",) if split == "val" else ()  # pictures to evaluate on are never trained on
+    labels = first_existing((root / f"{split}annot", *undivided))
     images = root / split if labels.name != "labels" else root / "images"
     pairs = paired(images, labels, (".png", ".jpg"))
     return LabelPictures(f"camvid-{split}", pairs, _CAMVID, LabelCode(len(_CAMVID), 0, len(_CAMVID)), split)
