@@ -121,7 +121,8 @@ def _choose_model(wanted: str | None, models: list[ModelInfo], default: str) -> 
     """Give the model of a session; with no worker alive it waits for one that has it."""
     names = [model.name for model in models]
     if wanted is None:
-        return default if default in names or not names else names[0]
+        shipped = [model.name for model in models if not model.is_own] or names
+        return default if default in names or not names else shipped[0]
     if names and wanted not in names:
         raise UnknownModelError(
             f"expected a model that a worker offers ({', '.join(names)}), got {wanted!r}; choose one of these, leave "

@@ -29,6 +29,7 @@ class ModelInfo(Outgoing):
 
     name: str
     weights: Weights
+    is_own: bool = False  # of the service's folder of weights: only sessions that name them get them
     is_loaded: bool = True  # else the first session that asks for them waits until they are
     prompts: list[PromptKind]
     no_text: str = ""  # why texts are not among them

@@ -78,7 +78,9 @@ class WeightsFolder:
             return stamp, None
         described = Engine(model, info, classes=classes).model_info
         named = described.weights.model_copy(update={"name": name})
-        return stamp, Offer(name, path, stamp, described.model_copy(update={"name": name, "weights": named}))
+        return stamp, Offer(
+            name, path, stamp, described.model_copy(update={"name": name, "weights": named, "is_own": True})
+        )
 
 
 def resolved(settings: Settings) -> Settings:

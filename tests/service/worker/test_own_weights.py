@@ -106,7 +106,8 @@ def test_files_that_are_no_weights_or_take_another_name_are_left_out(tmp_path: P
 def test_an_offer_says_what_the_loaded_weights_say(tmp_path: Path) -> None:
     path = write_weights(tmp_path / "weights", "mine")
     (offer,) = WeightsFolder(tmp_path / "weights").offers().values()
-    assert offer.model_info == Engine.load(settings(tmp_path).model_copy(update={"model": str(path)})).model_info
+    loaded = Engine.load(settings(tmp_path).model_copy(update={"model": str(path)})).model_info
+    assert offer.model_info == loaded.model_copy(update={"is_own": True})
 
 
 def test_an_outline_reads_text_where_the_weights_do(tmp_path: Path) -> None:
