@@ -45,6 +45,20 @@ async def test_an_upload_is_described_and_kept_under_its_hash(service: Any, clip
     assert stored_files(service.settings) == [paths.video_file(service.settings.data_dir, "local", video["video_id"])]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_a_picture_is_a_video_of_one_frame(service: Any, kind: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (61, 45), (200, 30, 60)).save(file, format=kind, quality=95)
+    response = await service.http.post("/v1/videos", files={"video": file.getvalue()})
+    assert response.status_code == 201, response.text
+    video = response.json()
+    assert (video["width"], video["height"], video["num_frames"], video["is_still"]) == (61, 45, 1, True)
+    assert video["frame_rate"] is None
+    frame = await service.http.get(f"/v1/videos/{video['video_id']}/frames/0")
+    shown = np.asarray(Image.open(BytesIO(frame.content))).astype(int)
+    assert np.abs(shown - (200, 30, 60)).max() < 12
+
+
 async def test_the_same_bytes_again_are_free(service: Any, clip: Path) -> None:
     first = await service.http.post("/v1/videos", files={"video": clip.read_bytes()})
     again = await service.http.post("/v1/videos", files={"video": clip.read_bytes()})
