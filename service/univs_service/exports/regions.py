@@ -1,14 +1,14 @@
 """What of a result is written: its objects, or the segments of its map.
 
-Where a frame was divided among segments (`panoptic`, else `semantic`), the segments take the place of the objects: most
-formats know only regions with an id and a category, which both are.
+Where a frame was divided among segments (`panoptic`, else `semantic`), the segments take the place of the entities:
+most formats know only regions with an id and a category, which both are. Objects that a user prompted stay beside them.
 """
 
 from types import TracebackType
 from typing import Self
 
 from univs_service.exports.masks import Image
-from univs_service.exports.sink import ResultSink
+from univs_service.exports.sink import ExportError, ResultSink
 from univs_service.messages import FrameResultEvent, ObjectResult, SegmentMapResult, SegmentResult
 
 
@@ -32,7 +32,10 @@ class RegionSink:
         """Turn the map of one frame into objects and hand it on."""
         found = map_of(result)
         if found is not None:
-            result = result.model_copy(update={"objects": [_as_object(segment) for segment in found.segments_info]})
+            segments = [_as_object(segment) for segment in found.segments_info]
+            prompted = [answer for answer in result.objects if answer.category_id is None]
+            _check_apart(segments, prompted, result.frame_index)
+            result = result.model_copy(update={"objects": [*segments, *prompted]})
         self._sink.write(result, image)
 
     def __enter__(self) -> Self:
@@ -43,6 +46,20 @@ class RegionSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._sink.__exit__(kind, error, trace)
+
+
+def _check_apart(segments: list[ObjectResult], prompted: list[ObjectResult], frame_index: int) -> None:
+    """Refuse what a format could not tell apart.
+
+    Raises:
+        ExportError: when a segment and a prompted object have one id.
+    """
+    shared = {segment.object_id for segment in segments} & {answer.object_id for answer in prompted}
+    if shared:
+        raise ExportError(
+            f"expected segments and prompted objects to have ids of their own, got {sorted(shared)} twice in frame "
+            f"{frame_index}; export as json, which keeps them apart, or give the objects larger ids"
+        )
 
 
 def _as_object(segment: SegmentResult) -> ObjectResult:

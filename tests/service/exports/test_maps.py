@@ -56,6 +56,24 @@ def test_panoptic_says_what_is_a_thing(tmp_path: Path) -> None:
     assert np.array_equal(values == 3, TOP)
 
 
+def beside(object_id: int) -> FrameResultEvent:
+    """A divided frame with an object that a user prompted."""
+    prompted = answer(object_id, square(25, 5), label="mine")
+    result = divided(0)
+    return result.model_copy(update={"objects": [*result.objects, prompted]})
+
+
+def test_objects_that_a_user_prompted_stay_beside_the_segments(tmp_path: Path) -> None:
+    path = export(tmp_path / "out.json", ExportFormat.COCO_RLE, [beside(900)])
+    notes = json.loads(path.read_text())["annotations"]
+    assert sorted(note["track_id"] for note in notes) == [3, 9, 900]
+
+
+def test_an_object_with_the_id_of_a_segment_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"got \[9\] twice in frame 0"):
+        export(tmp_path / "out.json", ExportFormat.COCO_RLE, [beside(9)])
+
+
 def test_an_indexed_picture_holds_a_semantic_map(tmp_path: Path) -> None:
     map_ = SegmentMapResult(segments_info=[SKY, DOG])
     export(tmp_path / "out", ExportFormat.DAVIS, [frame(0).model_copy(update={"semantic": map_})])
