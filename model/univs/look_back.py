@@ -102,14 +102,15 @@ class LookBack(nn.Module):
 def _to_tiles(cells: Tensor) -> Tensor:
     """Cut a map into tiles: [B, h, w, D] -> [B, K, 64, D]; the last ones are filled up with zeros."""
     padded = _filled_up(cells)
-    tiles = padded.unflatten(2, (-1, _TILE)).unflatten(1, (-1, _TILE)).transpose(2, 3)  # [B, kh, kw, 8, 8, D]
-    return tiles.flatten(3, 4).flatten(1, 2)
+    batch, height, width, channels = padded.shape
+    tiles = padded.reshape(batch, height // _TILE, _TILE, width // _TILE, _TILE, channels)
+    return tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def _from_tiles(tiles: Tensor, grid: tuple[int, int]) -> Tensor:
     """Put tiles together: [B, K, 64, D] -> [B, h, w, D]."""
-    num_columns = -(-grid[1] // _TILE)
-    rows = tiles.unflatten(1, (-1, num_columns)).unflatten(3, (_TILE, _TILE)).transpose(2, 3)
+    num_rows, num_columns = -(-grid[0] // _TILE), -(-grid[1] // _TILE)
+    rows = tiles.reshape(len(tiles), num_rows, num_columns, _TILE, _TILE, tiles.shape[-1]).transpose(2, 3)
     return rows.flatten(3, 4).flatten(1, 2)[:, : grid[0], : grid[1]]
 
 

@@ -9,7 +9,9 @@ import typer
 def predict(
     name: Annotated[str, typer.Argument(help="Name of the data set; `univs data list` shows them.")],
     root: Annotated[Path, typer.Argument(help="The folder in which it was unpacked.")],
-    output: Annotated[Path, typer.Argument(help="The zip to write; a folder for segments, a JSON for instances of pictures.")],
+    output: Annotated[
+        Path, typer.Argument(help="The zip to write; a folder for segments, a JSON for instances of pictures.")
+    ],
     *,
     split: Annotated[str, typer.Option(help="Which videos.")] = "val",
     weights: Annotated[str, typer.Option(help="Weights by name or path.")] = "nano",

@@ -23,7 +23,7 @@ _CONTRAST = 20.0  # random weights give logits next to zero, whose masks are sta
 @cache
 def network(num_learnable: int = 8) -> UniVS:
     torch.manual_seed(5)
-    config = tiny()
+    config = replace(tiny(), memory=replace(tiny().memory, look_back_radius=0))  # streams of entities do not look back
     config = replace(config, mask_decoder=replace(config.mask_decoder, num_learnable=num_learnable))
     model = UniVS(config).optimize_for_inference()
     last = model.mask_decoder.heads.mask[4]
