@@ -27,9 +27,22 @@ from univs_service.worker.frames import PUSHED_TIME_BASE
 logger = logging.getLogger(__name__)
 
 _WARM_UP_SIZE = (96, 160)
+_SMALL = 10_000_000  # parameters of a network that cannot keep several cores busy with one frame
 _GPU_TILE = 8  # objects decoded in one pass; a CPU takes them one by one
 _AS_THE_WEIGHTS_SAY = Following()
 _VISUAL_PROMPTS: tuple[PromptKind, ...] = ("points", "box", "mask", "scribble")
+
+
+def _set_threads(model: UniVS, num_threads: int) -> bool:
+    """Share the cores as suits a network; say whether frames are looked at early.
+
+    A large network keeps all cores busy with one frame; for a small one two frames at a time are faster.
+    """
+    if model.device.type == "cpu" and model.num_parameters < _SMALL:
+        return share_cores(num_threads)
+    if num_threads:
+        torch.set_num_threads(num_threads)
+    return False
 
 
 class Engine:
@@ -63,16 +76,20 @@ class Engine:
         self.categories = CategoryEngine(model, info, self._options, classes, entity_options)
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
+    def load(cls, settings: Settings, beside: Self | None = None) -> Self:
         """Load the weights that the settings name.
 
+        Args:
+            settings: of the worker.
+            beside: the engine that already runs in this process; threads stay as it has them, for the last bit of its
+                masks depends on them.
         Raises:
             WeightsError: when there are none, or they do not fit.
         """
         keep_freed_memory()
-        looks_ahead = share_cores(settings.threads) and torch.device(settings.device).type == "cpu"
         started_s = time.monotonic()
         model, info = load(settings.model, settings.device)
+        looks_ahead = _set_threads(model, settings.threads) if beside is None else beside.looks_ahead
         logger.info(
             "model loaded",
             extra={

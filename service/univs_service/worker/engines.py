@@ -72,7 +72,7 @@ class Engines:
         self._loaded.pop(name, None)
         if engine is None:
             self._make_room(in_use)
-            engine = Engine.load(self._settings.model_copy(update={"model": str(offer.path)}))
+            engine = Engine.load(self._settings.model_copy(update={"model": str(offer.path)}), beside=self.default)
             engine.info = replace(engine.info, name=name)  # as it was asked for, whatever the file calls itself
         self._loaded[name] = _Loaded(engine, offer.stamp)
         self.models = self._described()

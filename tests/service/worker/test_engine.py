@@ -1,5 +1,6 @@
 """What a worker says it can serve follows the text encoder and what the weights were trained for."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from univs import weights
 from univs.errors import UnsupportedPromptError
 from univs.prompt_encoder.text import TextFeatures
 from univs.types import PromptKind, TextPrompt
+from univs_service.settings import Settings
 from univs_service.worker.engine import Engine
 
 VISUAL = ["points", "box", "mask", "scribble"]
@@ -58,3 +60,25 @@ def test_without_an_encoder_the_remedy_is_named() -> None:
     served = engine(has_encoder=False, trained_for=tuple(PromptKind))
     assert served.model_info.prompts == VISUAL
     assert "pip install 'univs[text]'" in served.model_info.no_text
+
+
+@pytest.fixture
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_threads_as_before")
+def test_a_small_network_looks_ahead_and_a_large_one_keeps_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model="tiny", threads=4)
+    small = Engine.load(settings)
+    assert small.looks_ahead
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr("univs_service.worker.engine._SMALL", 1)
+    beside = Engine.load(settings, beside=small)
+    assert beside.looks_ahead, "threads are those of the process"
+    assert torch.get_num_threads() == 2
+    large = Engine.load(settings)
+    assert not large.looks_ahead
+    assert torch.get_num_threads() == 4
